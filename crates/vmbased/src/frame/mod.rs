@@ -1,0 +1,1 @@
+//! Frames: which layers an action on a cluster of virtual machines consists of.
