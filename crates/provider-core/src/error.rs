@@ -60,6 +60,14 @@ pub enum Retry {
 }
 
 impl ErrorKind {
+    /// Whether an error of this kind, as the answer to a call, says that nothing was done.
+    pub fn refuses(self) -> bool {
+        !matches!(
+            self,
+            Self::InDoubt | Self::TimedOut | Self::Cancelled | Self::Fenced | Self::Store | Self::Bug
+        )
+    }
+
     /// What follows from this kind unless the provider says otherwise.
     pub fn retry(self) -> Retry {
         match self {
@@ -153,6 +161,14 @@ impl Error {
     #[must_use]
     pub fn request_id(mut self, id: impl Into<String>) -> Self {
         self.0.request_id = Some(id.into());
+        self
+    }
+
+    /// The same error as one of another kind, with the retry that follows from that.
+    #[must_use]
+    pub fn into_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self.0.retry = kind.retry();
         self
     }
 
