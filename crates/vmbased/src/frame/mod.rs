@@ -77,11 +77,10 @@ fn create(change: &Change, nodes: &[NodeView<'_>], needs_frontgate: bool) -> Vec
     let mut new = nodes.to_vec();
     new.retain(|node| change.before.status == ClusterStatus::Pending || !node.has_instance());
     let init = ServiceName::Init;
-    layers.extend(services("init", &new, &init, |init| !init.post_start_service));
+    let late_init = services("init after start", &new, &init, |s| s.post_start_service);
+    layers.extend(services("init", &new, &init, |s| !s.post_start_service));
     layers.extend(services("start", nodes, &ServiceName::Start, |_| true));
-    layers.extend(services("init after start", &new, &init, |init| {
-        init.post_start_service
-    }));
+    layers.extend(late_init);
     layers
 }
 
@@ -107,13 +106,10 @@ fn delete(cluster: &Cluster, keep_volumes: bool) -> Vec<Layer> {
     let nodes = on_record(cluster);
     let serving = in_service(cluster, &nodes);
     let destroy = ServiceName::Destroy;
-    let mut layers = services("destroy", &serving, &destroy, |destroy| {
-        !destroy.post_stop_service
-    });
+    let late_destroy = services("destroy after stop", &serving, &destroy, |s| s.post_stop_service);
+    let mut layers = services("destroy", &serving, &destroy, |s| !s.post_stop_service);
     layers.extend(stop_services(&serving));
-    layers.extend(services("destroy after stop", &serving, &destroy, |destroy| {
-        destroy.post_stop_service
-    }));
+    layers.extend(late_destroy);
     // An instance without disks need not come to rest before it goes.
     let mut with_disks = nodes.clone();
     with_disks.retain(NodeView::has_disks);
