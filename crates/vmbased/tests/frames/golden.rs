@@ -2,7 +2,7 @@
 
 use crate::fixture::{CREATE, DELETE, Role, START, STOP, change, cluster, cmd, facts, role};
 use crate::prose::prose;
-use crate::world::{Progress, carry_out, run_layer};
+use crate::world::{Step, carry_out, run_layer};
 use insta::assert_snapshot;
 use provider_core::{
     Action, ActionKind, Cluster, ErrorKind, Facts, Headroom, Node, NodeStatus, Plan, Service, ServiceName,
@@ -40,7 +40,7 @@ fn half_made(roles: &[Role], layers: usize) -> Cluster {
     let mut cluster = cluster(roles);
     let plan = planned(&cluster, &CREATE);
     for layer in &plan.layers[..layers] {
-        run_layer(&mut cluster, layer, |_| Progress::Done);
+        run_layer(&mut cluster, layer, |_| Step::Done);
     }
     cluster
 }
@@ -387,6 +387,14 @@ fn a_half_made_cluster_is_completed_by_create_and_by_start() {
     start: `start.sh` a-1..2
     ");
     assert_eq!(prose(&planned(&cluster, &CREATE)), text);
+    // All machines and disks are there, and yet nobody knows whether all was configured and initialised.
+    assert_snapshot!(prose(&planned(&half_made(&roles, 4), &START)), @r"
+    start instances: a-1..2
+    mount volumes: a-1..2-d0
+    configure: a-1..2
+    init: `init.sh` a-1..2
+    start: `start.sh` a-1..2
+    ");
 }
 
 #[test]

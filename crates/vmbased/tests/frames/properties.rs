@@ -1,7 +1,7 @@
 //! What holds for every plan, whatever the cluster and however often a job was cut short before.
 
 use crate::fixture::{CREATE, DELETE, Role, START, STOP, change, cluster, cmd, facts, role};
-use crate::world::{Progress, carry_out, is_whole, run_layer};
+use crate::world::{Step, carry_out, is_whole, run_layer};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -18,10 +18,10 @@ use vmbased::frame::plan;
 struct Cut {
     action: Action,
     layer: Index,
-    progress: Vec<Progress>,
+    steps: Vec<Step>,
 }
 
-/// An action that was planned, run up to `layer` and, in there, as far as `progress` says. The status stays.
+/// An action that was planned, run up to `layer` and, in there, as far as `steps` say. The status stays.
 fn cut_short(cluster: &mut Cluster, cut: &Cut) {
     let plan = plan(&change(cluster, &cut.action), facts()).unwrap();
     if plan.is_empty() {
@@ -32,14 +32,14 @@ fn cut_short(cluster: &mut Cluster, cut: &Cut) {
         // Whatever may fail does, and the job goes on.
         run_layer(cluster, layer, |task| {
             if layer.tasks[task].failure_allowed {
-                Progress::Nowhere
+                Step::NotStarted
             } else {
-                Progress::Done
+                Step::Done
             }
         });
     }
     run_layer(cluster, &plan.layers[last], |task| {
-        cut.progress[task % cut.progress.len()]
+        cut.steps[task % cut.steps.len()]
     });
 }
 
@@ -114,18 +114,10 @@ fn roles() -> impl Strategy<Value = Vec<Role>> {
 }
 
 fn cuts(actions: &'static [Action]) -> impl Strategy<Value = Vec<Cut>> {
-    let progress = prop_oneof![
-        Just(Progress::Nowhere),
-        Just(Progress::Named),
-        Just(Progress::Done)
-    ];
-    let cut = (prop::sample::select(actions), any::<Index>(), vec(progress, 1..8));
+    let step = prop_oneof![Just(Step::NotStarted), Just(Step::Started), Just(Step::Done)];
+    let cut = (prop::sample::select(actions), any::<Index>(), vec(step, 1..8));
     vec(
-        cut.prop_map(|(action, layer, progress)| Cut {
-            action,
-            layer,
-            progress,
-        }),
+        cut.prop_map(|(action, layer, steps)| Cut { action, layer, steps }),
         0..4,
     )
 }

@@ -2,19 +2,17 @@
 
 use crate::fixture::change;
 use provider_core::{
-    Action, AgentVerb, Cluster, ClusterStatus, Directive, Disk, Facts, Instance, InstanceVerb, Layer,
-    NodeStatus, Plan, Task, VolumeVerb, Work,
+    Action, AgentVerb, AttachedVolume, Cluster, ClusterStatus, Directive, Fact, Facts, Handle, InstanceReady,
+    InstanceVerb, Layer, NodeStatus, Plan, ResourceId, Task, VolumeReady, VolumeVerb, Work, record,
 };
 use vmbased::frame::plan;
 
 /// How far a task came.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Progress {
-    /// It never started.
-    Nowhere,
-    /// The provider gave the new resource a name, and no more is known.
-    Named,
-    /// To its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    NotStarted,
+    /// The provider has named the resource, and no more is known.
+    Started,
     Done,
 }
 
@@ -22,7 +20,7 @@ pub(crate) enum Progress {
 pub(crate) fn carry_out(cluster: &mut Cluster, action: &Action, facts: Facts) -> Plan {
     let plan = plan(&change(cluster, action), facts).unwrap();
     for layer in &plan.layers {
-        run_layer(cluster, layer, |_| Progress::Done);
+        run_layer(cluster, layer, |_| Step::Done);
     }
     if let Some(status) = action.kind().leads_to() {
         cluster.status = status;
@@ -30,14 +28,14 @@ pub(crate) fn carry_out(cluster: &mut Cluster, action: &Action, facts: Facts) ->
     plan
 }
 
-/// Runs one layer as far as `progress` says for each task. Tasks run side by side, so each may rely on what was
+/// Runs one layer as far as `step` says for each task. Tasks run side by side, so each may rely on what was
 /// there before the layer, and on nothing else.
-pub(crate) fn run_layer(cluster: &mut Cluster, layer: &Layer, progress: impl Fn(usize) -> Progress) {
+pub(crate) fn run_layer(cluster: &mut Cluster, layer: &Layer, step: impl Fn(usize) -> Step) {
     for task in &layer.tasks {
         check_needs(cluster, task);
     }
     for (index, task) in layer.tasks.iter().enumerate() {
-        record(cluster, task, progress(index));
+        report(cluster, task, step(index));
     }
 }
 
@@ -75,62 +73,42 @@ fn check_needs(cluster: &Cluster, task: &Task) {
     assert!(is_there, "{} of {id} finds {node:?}", task.work);
 }
 
-fn record(cluster: &mut Cluster, task: &Task, progress: Progress) {
-    let Some(node) = task.node.as_ref().and_then(|id| cluster.nodes.get_mut(id)) else {
-        return;
-    };
-    match (&task.work, progress) {
-        (_, Progress::Nowhere) => {}
-        (Work::Cloud(Directive::Instance(InstanceVerb::Run)), _) => {
-            node.instance = Some(Instance {
-                id: "i".into(),
-                private_ip: None,
+fn report(cluster: &mut Cluster, task: &Task, step: Step) {
+    let resource = ResourceId::new("r-1");
+    let started = Fact::Started(Handle {
+        resource: resource.clone(),
+        cloud_job: None,
+    });
+    let done = match &task.work {
+        Work::Cloud(Directive::Instance(InstanceVerb::Run | InstanceVerb::Start)) => {
+            let private_ip = "10.0.0.1".into();
+            Fact::Instance(InstanceReady {
+                id: resource,
+                private_ip,
                 public_ip: None,
                 agent: None,
-            });
-            if progress == Progress::Done {
-                node.status = NodeStatus::Active;
-            }
+            })
         }
-        (
-            Work::Cloud(Directive::Volume {
-                verb: VolumeVerb::Create,
-                disk,
-            }),
-            _,
-        ) => {
-            node.disks.insert(
-                disk.index,
-                Disk {
-                    volume: "v".into(),
-                    device: None,
-                },
-            );
+        Work::Cloud(Directive::Volume {
+            verb: VolumeVerb::Create,
+            ..
+        }) => Fact::Volume(VolumeReady { id: resource }),
+        Work::Cloud(Directive::Volume {
+            verb: VolumeVerb::Attach,
+            ..
+        }) => Fact::Attached(AttachedVolume {
+            device: "/dev/vdb".into(),
+        }),
+        _ => Fact::Done,
+    };
+    match step {
+        Step::NotStarted => {}
+        Step::Started => {
+            record(cluster, task, &started);
         }
-        (_, Progress::Named) => {}
-        (Work::Cloud(Directive::Instance(verb)), Progress::Done) => match verb {
-            InstanceVerb::Start => node.status = NodeStatus::Active,
-            InstanceVerb::Stop => node.status = NodeStatus::Stopped,
-            InstanceVerb::Delete => {
-                node.status = NodeStatus::Deleted;
-                node.instance = None;
-            }
-            InstanceVerb::Run | InstanceVerb::Resize => unreachable!("no plan of these resizes"),
-        },
-        (
-            Work::Cloud(Directive::Volume {
-                verb: VolumeVerb::Delete,
-                disk,
-            }),
-            Progress::Done,
-        ) => {
-            node.disks.remove(&disk.index);
+        Step::Done => {
+            record(cluster, task, &done);
         }
-        (Work::Cloud(Directive::Volume { verb, disk }), Progress::Done) => {
-            let device = (*verb == VolumeVerb::Attach).then(|| "/dev/vdb".to_owned());
-            node.disks.get_mut(&disk.index).unwrap().device = device;
-        }
-        (Work::Cloud(Directive::Own { .. }) | Work::Agent(_) | Work::AwaitFrontgate, Progress::Done) => {}
     }
 }
 
