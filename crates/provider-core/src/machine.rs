@@ -14,7 +14,7 @@ use std::{
 };
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
     /// The job begins, or begins again.
     Begin,
@@ -181,8 +181,9 @@ impl Machine {
                 return;
             }
             TaskOutcome::Done => self.cursor.fold.done += 1,
-            TaskOutcome::Failed(..) => self.failed(id),
-            TaskOutcome::Cancelled => self.cursor.fold.skipped += 1,
+            TaskOutcome::Failed(_, Retry::Never | Retry::AskUser) => self.failed(id),
+            // What would have been tried again, had nobody asked to stop, has not failed.
+            TaskOutcome::Cancelled | TaskOutcome::Failed(..) => self.cursor.fold.skipped += 1,
         }
         self.running.remove(&id);
         if self.running.is_empty() {

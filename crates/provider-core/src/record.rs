@@ -16,19 +16,18 @@ pub fn record(cluster: &mut Cluster, task: &Task, fact: &Fact) -> bool {
     };
     let before = node.clone();
     match (&task.work, fact) {
-        (Work::Cloud(Directive::Instance(InstanceVerb::Run)), Fact::Started(Handle { resource, .. })) => {
+        (Work::Cloud(Directive::Instance(InstanceVerb::Run)), Fact::Started(Handle { resource, .. }))
             if node
                 .instance
                 .as_ref()
-                .is_none_or(|instance| instance.id != *resource)
-            {
-                node.instance = Some(Instance {
-                    id: resource.clone(),
-                    private_ip: None,
-                    public_ip: None,
-                    agent: None,
-                });
-            }
+                .is_none_or(|instance| instance.id != *resource) =>
+        {
+            node.instance = Some(Instance {
+                id: resource.clone(),
+                private_ip: None,
+                public_ip: None,
+                agent: None,
+            });
         }
         (
             Work::Cloud(Directive::Instance(InstanceVerb::Run | InstanceVerb::Start)),
@@ -43,7 +42,7 @@ pub fn record(cluster: &mut Cluster, task: &Task, fact: &Fact) -> bool {
             node.status = NodeStatus::Active;
         }
         (Work::Cloud(Directive::Instance(InstanceVerb::Stop)), Fact::Done) => {
-            node.status = NodeStatus::Stopped
+            node.status = NodeStatus::Stopped;
         }
         (Work::Cloud(Directive::Instance(InstanceVerb::Delete)), Fact::Done) => {
             node.instance = None;
