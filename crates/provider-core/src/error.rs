@@ -261,10 +261,7 @@ mod tests {
             .caused_by(&io);
         let bytes = serde_json::to_vec(&error).unwrap();
         assert_eq!(serde_json::from_slice::<Error>(&bytes).unwrap(), error);
-        assert_eq!(
-            error.to_string(),
-            "starting instance `i-1` (InternalError, request req-9)"
-        );
+        assert_eq!(error.to_string(), "starting instance `i-1` (InternalError, request req-9)");
         assert_eq!(error.causes(), ["connection reset"]);
         assert_eq!(error.retry(), Retry::Backoff);
         assert_eq!(size_of::<Result<()>>(), size_of::<usize>());

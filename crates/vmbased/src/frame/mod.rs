@@ -136,10 +136,7 @@ fn refuse_shortfalls(change: &Change, facts: &Facts) -> Result<()> {
     if shortfalls.is_empty() {
         return Ok(());
     }
-    let reasons: Vec<_> = shortfalls
-        .iter()
-        .map(|s| format!("{}: {}", s.what, s.why))
-        .collect();
+    let reasons: Vec<_> = shortfalls.iter().map(|s| format!("{}: {}", s.what, s.why)).collect();
     let message = format!("{}: {}", attempt(change), reasons.join("; "));
     let error = if shortfalls.iter().all(|s| facts.headroom.contains_key(&s.what)) {
         Error::quota(message)
@@ -147,26 +144,15 @@ fn refuse_shortfalls(change: &Change, facts: &Facts) -> Result<()> {
         Error::invalid(message)
     };
     let hints: Vec<_> = shortfalls.iter().filter_map(|s| s.hint.as_deref()).collect();
-    Err(if hints.is_empty() {
-        error
-    } else {
-        error.hint(hints.join("; "))
-    })
+    Err(if hints.is_empty() { error } else { error.hint(hints.join("; ")) })
 }
 
 fn unsupported(change: &Change) -> Error {
     let verbs: Vec<_> = ACTIONS.iter().map(|action| action.verb()).collect();
-    let message = format!(
-        "{}: clusters of virtual machines can't do this yet",
-        attempt(change)
-    );
+    let message = format!("{}: clusters of virtual machines can't do this yet", attempt(change));
     Error::unsupported(message).hint(format!("they can {}", verbs.join(", ")))
 }
 
 fn attempt(change: &Change) -> String {
-    format!(
-        "planning `{}` of cluster `{}`",
-        change.action.kind().verb(),
-        change.before.spec.name
-    )
+    format!("planning `{}` of cluster `{}`", change.action.kind().verb(), change.before.spec.name)
 }
