@@ -1,0 +1,32 @@
+//! The rules that every provider must pass, and the world to prove them in.
+//!
+//! What it is: a [`Cloud`] of instances and volumes in memory with [`Fault`]s as data, a [`ScriptedPilot`] for
+//! its agents and a [`VirtualClock`]. What it is not: part of the product; only tests depend on it.
+//!
+//! Start reading at [`Cloud`]; [`ScriptedProvider`] shows what a plugin for a cloud of virtual machines looks
+//! like.
+
+mod client;
+mod clock;
+mod cloud;
+mod faults;
+mod ledger;
+mod pilot;
+mod scripted;
+
+pub use client::Client;
+pub use clock::{Hold, VirtualClock};
+pub use cloud::{
+    Cloud, CloudInstance, CloudVolume, Fail, InstanceChange, InstanceStatus, Launch, Limits, Tags,
+    VolumeStatus,
+};
+pub use faults::{Fault, Script};
+pub use ledger::MemoryLedger;
+pub use pilot::{Ending, Ran, ScriptedPilot};
+pub use scripted::{DESCRIPTOR, ScriptedProvider};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
