@@ -49,13 +49,7 @@ pub struct Options {
 impl Options {
     /// Opens the store in `dir`.
     pub fn new(dir: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            dir: dir.into(),
-            clock,
-            crash: Arc::new(NoCrash),
-            max_pages: None,
-            commits: Arc::default(),
-        }
+        Self { dir: dir.into(), clock, crash: Arc::new(NoCrash), max_pages: None, commits: Arc::default() }
     }
 
     /// How many commits SQLite has made for the stores that were opened with these options or a clone of them.
