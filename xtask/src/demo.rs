@@ -277,7 +277,7 @@ impl Server {
 
 impl Stage {
     fn redis(&self, server: &Server, command: &str) -> Result<String> {
-        let address = ["-e", "-h", &server.host, "-p", &server.port];
+        let address = ["-h", &server.host, "-p", &server.port];
         let args: Vec<_> = address.into_iter().chain(command.split(' ')).collect();
         Cmd::new("redis-cli", &args)
             .quiet_env("PATH", &self.path)

@@ -32,6 +32,11 @@ pub(crate) fn path_with_redis(workspace: &Workspace) -> Result<String> {
     if PROGRAMS.iter().all(|program| is_on_path(program)) {
         return Ok(path);
     }
+    if !is_on_path("apt-get") || !is_on_path("dpkg-deb") {
+        return Err(format!(
+            "there is no `redis-server` on the path, and no `apt-get` to download one\n{HINT}"
+        ));
+    }
     let home = workspace.target.join("redis");
     let bin = home.join("bin");
     if !PROGRAMS.iter().all(|program| bin.join(program).is_file()) {
@@ -41,18 +46,13 @@ pub(crate) fn path_with_redis(workspace: &Workspace) -> Result<String> {
 }
 
 fn unpack(home: &Path) -> Result<()> {
-    if !is_on_path("apt-get") || !is_on_path("dpkg-deb") {
-        return Err("there is no `redis-server` on the path, and no `apt-get` to download one".to_owned());
-    }
     let (debs, root) = (home.join("debs"), home.join("root"));
     for dir in [&debs, &root, &home.join("bin")] {
         fs::create_dir_all(dir).map_err(|error| format!("cannot create `{}`: {error}", dir.display()))?;
     }
-    let download = || {
-        Cmd::new("apt-get", &[&["download"], DEBS.as_slice()].concat())
-            .dir(&debs)
-            .run()
-    };
+    // Without the option root is warned that apt's own user can't write here.
+    let args = [&["-o", "APT::Sandbox::User=root", "download"], DEBS.as_slice()].concat();
+    let download = || Cmd::new("apt-get", &args).dir(&debs).run();
     // Without package lists nothing can be found; only root may fetch them.
     if let Err(error) = download() {
         if !is_debian_root() {
@@ -69,9 +69,10 @@ fn unpack(home: &Path) -> Result<()> {
         .run()?;
     }
     let libraries = library_dirs(&root)?;
-    PROGRAMS
-        .iter()
-        .try_for_each(|program| write_wrapper(home, program, &libraries))
+    PROGRAMS.iter().try_for_each(|program| {
+        let wrapper = write_wrapper(home, program, &libraries)?;
+        Cmd::new(wrapper, &["--version"]).run()
+    })
 }
 
 /// The directories of the unpacked shared libraries: the name depends on the machine's architecture.
@@ -87,7 +88,7 @@ fn library_dirs(root: &Path) -> Result<String> {
 }
 
 /// Writes `bin/PROGRAM`, which starts the unpacked program with the unpacked libraries.
-fn write_wrapper(home: &Path, program: &str, libraries: &str) -> Result<()> {
+fn write_wrapper(home: &Path, program: &str, libraries: &str) -> Result<PathBuf> {
     let real = home.join("root/usr/bin").join(program);
     let script = format!(
         "#!/bin/sh\nLD_LIBRARY_PATH='{libraries}' exec '{}' \"$@\"\n",
@@ -96,7 +97,8 @@ fn write_wrapper(home: &Path, program: &str, libraries: &str) -> Result<()> {
     let file = home.join("bin").join(program);
     fs::write(&file, script)
         .and_then(|()| fs::set_permissions(&file, fs::Permissions::from_mode(0o755)))
-        .map_err(|error| format!("cannot write `{}`: {error}", file.display()))
+        .map_err(|error| format!("cannot write `{}`: {error}", file.display()))?;
+    Ok(file)
 }
 
 fn files_in(dir: &Path) -> Result<Vec<PathBuf>> {
