@@ -175,13 +175,12 @@ impl Stage {
 
     /// Ends what an earlier demo left running and removes its state.
     fn clear(&self) -> Result<()> {
-        for process in belonging_to(&self.state, &self.pitrix) {
-            println!("left by an earlier demo: {}", process.line);
+        for pid in belonging_to(&self.state) {
             // It may end by itself in between, which is as good.
-            let _ = signal(process.pid, "KILL");
+            let _ = signal(pid, "KILL");
         }
         until("an earlier demo has ended", || {
-            belonging_to(&self.state, &self.pitrix).is_empty()
+            belonging_to(&self.state).is_empty()
         })?;
         let failed = |error| format!("cannot empty `{}`: {error}", self.state.display());
         if self.state.exists() {
@@ -217,13 +216,10 @@ impl Stage {
     fn look(&self) -> Result<Seen> {
         // The executor stays for a while in case that more is to do; it is no part of a cluster.
         let executor = self.executor();
-        let processes = belonging_to(&self.state, &self.pitrix);
+        let processes = belonging_to(&self.state);
         let directories = INSTANCE_DIRS.iter().map(|dir| entries(&self.state.join(dir)));
         Ok(Seen {
-            processes: processes
-                .iter()
-                .filter(|process| Some(process.pid) != executor)
-                .count(),
+            processes: processes.iter().filter(|pid| Some(**pid) != executor).count(),
             directories: directories.sum(),
             records: self.ask(&["cluster", "list", "-o", "name"])?.lines().count(),
         })

@@ -1,34 +1,24 @@
 //! The processes of a demo, found from outside: by what the kernel says about them, not by what we recorded.
 
 use crate::{Result, command::Cmd};
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// A process that belongs to a state directory.
-#[derive(Debug)]
-pub(crate) struct Process {
-    pub(crate) pid: u32,
-    /// Its arguments, separated by spaces.
-    pub(crate) line: String,
-}
-
-/// Every process that belongs to `state`: a `PITRIX_` variable of its environment points into it, or it is the
-/// program at `pitrix` and an argument names it. So a shell or an editor that looks at the directory is none of them.
-pub(crate) fn belonging_to(state: &Path, pitrix: &Path) -> Vec<Process> {
+/// Every process that belongs to the state directory `state`: a `PITRIX_` variable of its environment points into it,
+/// or it holds a file open there and has no terminal. The second finds programs that overwrite their environment
+/// to show a title, as Redis does; without a terminal it is nobody's editor or pager.
+pub(crate) fn belonging_to(state: &Path) -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    pids.filter_map(|pid| {
+    pids.filter(|pid| {
         // A process that ended meanwhile, or somebody else's, can't be read: neither is ours.
         let dir = Path::new("/proc").join(pid.to_string());
-        let environment = fs::read(dir.join("environ")).ok()?;
-        let arguments = fs::read(dir.join("cmdline")).ok()?;
-        let is_pitrix = fs::read_link(dir.join("exe")).is_ok_and(|exe| exe == pitrix);
-        let belongs = points_into(&environment, state) || (is_pitrix && names(&arguments, state));
-        belongs.then(|| Process {
-            pid,
-            line: String::from_utf8_lossy(&arguments).replace('\0', " "),
-        })
+        let has_variable =
+            fs::read(dir.join("environ")).is_ok_and(|environment| points_into(&environment, state));
+        let has_terminal = fs::read_to_string(dir.join("stat")).is_ok_and(|stat| has_terminal(&stat));
+        has_variable || (!has_terminal && holds_open(&dir.join("fd"), state))
     })
     .collect()
 }
@@ -37,13 +27,24 @@ fn points_into(environment: &[u8], state: &Path) -> bool {
     environment.split(|byte| *byte == 0).any(|variable| {
         let mut parts = variable.splitn(2, |byte| *byte == b'=');
         let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        name.starts_with(b"PITRIX_") && Path::new(std::ffi::OsStr::from_bytes(value)).starts_with(state)
+        name.starts_with(b"PITRIX_") && Path::new(OsStr::from_bytes(value)).starts_with(state)
     })
 }
 
-fn names(arguments: &[u8], state: &Path) -> bool {
-    let state = state.as_os_str().as_bytes();
-    arguments.windows(state.len()).any(|window| window == state)
+/// The fifth field after the name is the terminal; the name is in brackets and may have any character.
+fn has_terminal(stat: &str) -> bool {
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    fields
+        .split_whitespace()
+        .nth(4)
+        .is_some_and(|terminal| terminal != "0")
+}
+
+fn holds_open(descriptors: &Path, state: &Path) -> bool {
+    let descriptors = fs::read_dir(descriptors).into_iter().flatten().flatten();
+    descriptors
+        .filter_map(|entry| fs::read_link(entry.path()).ok())
+        .any(|file| file.starts_with(state))
 }
 
 /// Sends a signal, by its name without `SIG`.
@@ -65,5 +66,22 @@ mod tests {
         check(b"PITRIX_STATE=/s/state2", false);
         check(b"PWD=/s/state", false);
         check(b"", false);
+    }
+
+    #[test]
+    fn a_terminal_is_read_behind_any_name() {
+        assert!(!has_terminal("7 (redis-server) S 1 7 7 0 -1 4194560"));
+        assert!(has_terminal("7 (a) b) S 1 7 7 34816 7 4194560"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_open_file_is_seen() {
+        let file = fs::File::open(env!("CARGO_MANIFEST_DIR")).unwrap();
+        assert!(holds_open(
+            Path::new("/proc/self/fd"),
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+        ));
+        drop(file);
     }
 }
