@@ -23,15 +23,7 @@ pub(crate) fn run(mut options: Options) -> Result<()> {
         if !json {
             println!("{}: {}", bench.name, bench.about);
         }
-        let mut args = vec![
-            "run",
-            "--quiet",
-            "--release",
-            "--package",
-            bench.package,
-            "--bin",
-            bench.bin,
-        ];
+        let mut args = vec!["run", "--quiet", "--release", "--package", bench.package, "--bin", bench.bin];
         if json {
             args.extend(["--", "--json"]);
         }
@@ -41,19 +33,13 @@ pub(crate) fn run(mut options: Options) -> Result<()> {
 }
 
 fn chosen<'a>(benches: &'a [Bench], name: Option<&str>) -> Result<Vec<&'a Bench>> {
-    let chosen: Vec<_> = benches
-        .iter()
-        .filter(|bench| name.is_none_or(|name| bench.name == name))
-        .collect();
+    let chosen: Vec<_> = benches.iter().filter(|bench| name.is_none_or(|name| bench.name == name)).collect();
     if !chosen.is_empty() {
         return Ok(chosen);
     }
     let names: Vec<_> = benches.iter().map(|bench| bench.name).collect();
     let wanted = name.map_or("to run".to_owned(), |name| format!("`{name}`"));
-    Err(format!(
-        "there is no benchmark {wanted}\nhint: known are: {}",
-        names.join(", ")
-    ))
+    Err(format!("there is no benchmark {wanted}\nhint: known are: {}", names.join(", ")))
 }
 
 #[cfg(test)]
@@ -62,12 +48,7 @@ mod tests {
 
     #[test]
     fn a_wrong_name_lists_the_right_ones() {
-        let bench = |name| Bench {
-            name,
-            package: "engine",
-            bin: "bench",
-            about: "",
-        };
+        let bench = |name| Bench { name, package: "engine", bin: "bench", about: "" };
         let benches = [bench("tasks"), bench("plans")];
         let check = |name, expected: Result<&[&str], &str>| {
             let names: Result<Vec<_>> =
@@ -76,9 +57,6 @@ mod tests {
         };
         check(None, Ok(&["tasks", "plans"]));
         check(Some("plans"), Ok(&["plans"]));
-        check(
-            Some("plan"),
-            Err("there is no benchmark `plan`\nhint: known are: tasks, plans"),
-        );
+        check(Some("plan"), Err("there is no benchmark `plan`\nhint: known are: tasks, plans"));
     }
 }

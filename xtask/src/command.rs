@@ -18,13 +18,8 @@ impl Cmd {
         let program = program.as_ref();
         let mut command = Command::new(program);
         command.args(args).stdin(Stdio::null());
-        let name = Path::new(program)
-            .file_name()
-            .unwrap_or(program)
-            .to_string_lossy();
-        let line = args
-            .iter()
-            .fold(name.into_owned(), |line, arg| format!("{line} {}", quoted(arg)));
+        let name = Path::new(program).file_name().unwrap_or(program).to_string_lossy();
+        let line = args.iter().fold(name.into_owned(), |line, arg| format!("{line} {}", quoted(arg)));
         Self { command, line }
     }
 
@@ -69,11 +64,7 @@ impl Cmd {
     pub(crate) fn run(mut self) -> Result<()> {
         self.show();
         let status = self.command.status().map_err(|error| self.not_started(&error))?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(format!("`{}` ended with {status}", self.line))
-        }
+        if status.success() { Ok(()) } else { Err(format!("`{}` ended with {status}", self.line)) }
     }
 
     /// Runs it and returns its standard output; standard error is ours.
@@ -84,11 +75,8 @@ impl Cmd {
 
     /// As [`Cmd::output`] without showing the command: for questions, which change nothing.
     pub(crate) fn quiet_output(&mut self) -> Result<String> {
-        let output = self
-            .command
-            .stderr(Stdio::inherit())
-            .output()
-            .map_err(|error| self.not_started(&error))?;
+        let output =
+            self.command.stderr(Stdio::inherit()).output().map_err(|error| self.not_started(&error))?;
         if !output.status.success() {
             return Err(format!("`{}` ended with {}", self.line, output.status));
         }
@@ -99,20 +87,15 @@ impl Cmd {
     /// Runs it, passes each line of its standard output on and to `look`, and says whether it succeeded.
     pub(crate) fn watch(mut self, mut look: impl FnMut(&str)) -> Result<bool> {
         self.show();
-        let mut child = self
-            .command
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| self.not_started(&error))?;
+        let mut child =
+            self.command.stdout(Stdio::piped()).spawn().map_err(|error| self.not_started(&error))?;
         let stdout = child.stdout.take().expect("standard output was piped");
         for line in BufReader::new(stdout).lines() {
             let line = line.map_err(|error| format!("cannot read what `{}` prints: {error}", self.line))?;
             println!("{line}");
             look(&line);
         }
-        let status = child
-            .wait()
-            .map_err(|error| format!("cannot wait for `{}`: {error}", self.line))?;
+        let status = child.wait().map_err(|error| format!("cannot wait for `{}`: {error}", self.line))?;
         Ok(status.success())
     }
 

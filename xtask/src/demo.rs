@@ -60,15 +60,7 @@ pub(crate) fn prepare(workspace: &Workspace) -> Result<Stage, NotHere> {
 
 /// The story. Each step fails if the world is not as it should be.
 pub(crate) fn play(stage: &Stage) -> Result<()> {
-    Cmd::cargo(&[
-        "build",
-        "--package",
-        "pitrix",
-        "--no-default-features",
-        "--features",
-        "local",
-    ])
-    .run()?;
+    Cmd::cargo(&["build", "--package", "pitrix", "--no-default-features", "--features", "local"]).run()?;
     stage.clear()?;
 
     say("a primary with two replicas");
@@ -104,16 +96,8 @@ pub(crate) fn play(stage: &Stage) -> Result<()> {
     say("deleted");
     stage.pitrix(&["cluster", "delete", CLUSTER, "--yes"])?;
     let left = stage.look()?;
-    println!(
-        "{} verbs run, {} calls in the ledger, {left}",
-        stage.verbs.get(),
-        stage.calls_in_the_ledger()?
-    );
-    if left == Seen::default() {
-        Ok(())
-    } else {
-        Err(format!("after the deletion there are {left}"))
-    }
+    println!("{} verbs run, {} calls in the ledger, {left}", stage.verbs.get(), stage.calls_in_the_ledger()?);
+    if left == Seen::default() { Ok(()) } else { Err(format!("after the deletion there are {left}")) }
 }
 
 fn say(what: &str) {
@@ -146,21 +130,14 @@ impl Stage {
         signal(redis, "STOP")?;
         let job = self.pitrix(&["cluster", "stop", CLUSTER, "--detach", "-o", "name"])?;
         until("the replicas are down", || !replicas.iter().any(Server::listens))?;
-        signal(
-            self.executor().ok_or("no executor runs in the middle of a job")?,
-            "KILL",
-        )?;
+        signal(self.executor().ok_or("no executor runs in the middle of a job")?, "KILL")?;
         signal(redis, "CONT")?;
         self.pitrix(&["job", "watch", job.trim()]).map(drop)
     }
 
     /// The process that runs jobs, as it says itself.
     fn executor(&self) -> Option<u32> {
-        fs::read_to_string(self.state.join("executor.pid"))
-            .ok()?
-            .trim()
-            .parse()
-            .ok()
+        fs::read_to_string(self.state.join("executor.pid")).ok()?.trim().parse().ok()
     }
 
     fn calls_in_the_ledger(&self) -> Result<u64> {
@@ -179,9 +156,7 @@ impl Stage {
             // It may end by itself in between, which is as good.
             let _ = signal(pid, "KILL");
         }
-        until("an earlier demo has ended", || {
-            belonging_to(&self.state).is_empty()
-        })?;
+        until("an earlier demo has ended", || belonging_to(&self.state).is_empty())?;
         let failed = |error| format!("cannot empty `{}`: {error}", self.state.display());
         if self.state.exists() {
             fs::remove_dir_all(&self.state).map_err(failed)?;
@@ -200,15 +175,8 @@ struct Seen {
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            processes,
-            directories,
-            records,
-        } = self;
-        write!(
-            f,
-            "{processes} processes, {directories} directories, {records} live records"
-        )
+        let Self { processes, directories, records } = self;
+        write!(f, "{processes} processes, {directories} directories, {records} live records")
     }
 }
 
@@ -241,10 +209,9 @@ impl Server {
     fn from_connect_line(text: &str) -> Result<Self> {
         let words: Vec<_> = text.split_whitespace().collect();
         let server = words.windows(5).find_map(|words| match words {
-            ["redis-cli", "-h", host, "-p", port] => Some(Self {
-                host: host.to_string(),
-                port: port.to_string(),
-            }),
+            ["redis-cli", "-h", host, "-p", port] => {
+                Some(Self { host: host.to_string(), port: port.to_string() })
+            }
             _ => None,
         });
         server.ok_or_else(|| "`create` does not say how to connect".to_owned())
@@ -252,16 +219,11 @@ impl Server {
 
     /// The servers of the lines `slaveN:ip=HOST,port=PORT,state=online,…` in `info`.
     fn replicas(info: &str) -> Vec<Self> {
-        let lines = info
-            .lines()
-            .filter_map(|line| line.strip_prefix("slave")?.split_once(":ip="));
+        let lines = info.lines().filter_map(|line| line.strip_prefix("slave")?.split_once(":ip="));
         let servers = lines.filter_map(|(_, rest)| {
             let mut parts = rest.split(',');
             let (host, port, state) = (parts.next()?, parts.next()?.strip_prefix("port=")?, parts.next()?);
-            (state == "state=online").then(|| Self {
-                host: host.to_owned(),
-                port: port.to_owned(),
-            })
+            (state == "state=online").then(|| Self { host: host.to_owned(), port: port.to_owned() })
         });
         servers.collect()
     }
@@ -275,9 +237,7 @@ impl Stage {
     fn redis(&self, server: &Server, command: &str) -> Result<String> {
         let address = ["-h", &server.host, "-p", &server.port];
         let args: Vec<_> = address.into_iter().chain(command.split(' ')).collect();
-        Cmd::new("redis-cli", &args)
-            .quiet_env("PATH", &self.path)
-            .output()
+        Cmd::new("redis-cli", &args).quiet_env("PATH", &self.path).output()
     }
 
     /// Sends `command` and fails unless the answer is `expected`.
@@ -288,10 +248,7 @@ impl Stage {
         if answer == expected {
             Ok(())
         } else {
-            Err(format!(
-                "`{command}` on {} answered `{answer}`, expected `{expected}`",
-                server.host
-            ))
+            Err(format!("`{command}` on {} answered `{answer}`, expected `{expected}`", server.host))
         }
     }
 
@@ -300,21 +257,15 @@ impl Stage {
         let replicas = Server::replicas(&self.redis(primary, "info replication")?);
         match replicas.len() {
             REPLICAS => Ok(replicas),
-            n => Err(format!(
-                "the primary knows {n} replicas that are online, expected {REPLICAS}"
-            )),
+            n => Err(format!("the primary knows {n} replicas that are online, expected {REPLICAS}")),
         }
     }
 }
 
 /// The number in the line `NAME:NUMBER` of Redis's `info`.
 fn field(info: &str, name: &str) -> Result<u32> {
-    let value = info
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    value
-        .and_then(|value| value.trim().parse().ok())
-        .ok_or_else(|| format!("redis does not say its {name}"))
+    let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    value.and_then(|value| value.trim().parse().ok()).ok_or_else(|| format!("redis does not say its {name}"))
 }
 
 /// Waits for another process; there is nothing to be told by.
@@ -337,29 +288,18 @@ mod tests {
     fn servers_are_read_from_what_others_print() {
         let show = |server: &Server| format!("{}:{}", server.host, server.port);
         let created = "cache is active\n  connect  redis-cli -h 127.1.2.3 -p 6379\n";
-        assert_eq!(
-            Server::from_connect_line(created)
-                .map(|server| show(&server))
-                .unwrap(),
-            "127.1.2.3:6379"
-        );
+        assert_eq!(Server::from_connect_line(created).map(|server| show(&server)).unwrap(), "127.1.2.3:6379");
         assert!(Server::from_connect_line("cache is active").is_err());
 
         let info = "role:master\r\nconnected_slaves:2\r\nslave0:ip=127.1.2.4,port=6379,state=online,offset=1\r\n\
             slave1:ip=127.1.2.5,port=6379,state=wait_bgsave,offset=0\r\nslave_expires_tracked_keys:0\r\n";
-        assert_eq!(
-            Server::replicas(info).iter().map(show).collect::<Vec<_>>(),
-            ["127.1.2.4:6379"]
-        );
+        assert_eq!(Server::replicas(info).iter().map(show).collect::<Vec<_>>(), ["127.1.2.4:6379"]);
     }
 
     #[test]
     fn a_number_is_read_from_info() {
         let info = "# Server\r\nprocess_id:417\r\n";
         assert_eq!(field(info, "process_id"), Ok(417));
-        assert_eq!(
-            field(info, "process").unwrap_err(),
-            "redis does not say its process"
-        );
+        assert_eq!(field(info, "process").unwrap_err(), "redis does not say its process");
     }
 }

@@ -18,14 +18,7 @@ pub(crate) fn run(mut options: Options) -> Result<()> {
     options.finish()?;
     let workspace = Workspace::enter()?;
     let program = program(&workspace)?;
-    check(
-        &program,
-        if advisories {
-            &["advisories"]
-        } else {
-            &OFFLINE_CHECKS
-        },
-    )
+    check(&program, if advisories { &["advisories"] } else { &OFFLINE_CHECKS })
 }
 
 /// The checks that need no list from elsewhere.
@@ -45,19 +38,10 @@ pub(crate) fn program(workspace: &Workspace) -> Result<PathBuf> {
     let program = tools.join("bin/cargo-deny");
     if !program.is_file() {
         let root = tools.to_string_lossy();
-        Cmd::cargo(&[
-            "install",
-            "cargo-deny",
-            "--version",
-            VERSION,
-            "--locked",
-            "--debug",
-            "--root",
-            &root,
-        ])
-        .without_env("CARGO_TARGET_DIR")
-        .run()
-        .map_err(|error| format!("{error}\nhint: install `cargo-deny` {VERSION} yourself"))?;
+        Cmd::cargo(&["install", "cargo-deny", "--version", VERSION, "--locked", "--debug", "--root", &root])
+            .without_env("CARGO_TARGET_DIR")
+            .run()
+            .map_err(|error| format!("{error}\nhint: install `cargo-deny` {VERSION} yourself"))?;
     }
     Ok(program)
 }

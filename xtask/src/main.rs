@@ -51,12 +51,7 @@ const VERBS: &[Verb] = &[
         about: "licences, sources and banned crates; with the option also known vulnerabilities",
         run: deny::run,
     },
-    Verb {
-        name: "bench",
-        options: "[NAME] [--json]",
-        about: "run one benchmark or all",
-        run: bench::run,
-    },
+    Verb { name: "bench", options: "[NAME] [--json]", about: "run one benchmark or all", run: bench::run },
 ];
 
 fn main() -> ExitCode {
@@ -80,13 +75,8 @@ fn main() -> ExitCode {
 }
 
 fn help() -> String {
-    let lines = VERBS
-        .iter()
-        .map(|verb| format!("  {:<6}{:<17}{}\n", verb.name, verb.options, verb.about));
-    format!(
-        "usage: cargo xtask VERB [OPTIONS]\n\n{}",
-        lines.collect::<String>()
-    )
+    let lines = VERBS.iter().map(|verb| format!("  {:<6}{:<17}{}\n", verb.name, verb.options, verb.about));
+    format!("usage: cargo xtask VERB [OPTIONS]\n\n{}", lines.collect::<String>())
 }
 
 /// The arguments after the verb. A verb takes out what it knows and ends with [`Options::finish`].
@@ -110,9 +100,9 @@ impl Options {
     fn finish(self) -> Result<()> {
         match self.0.first() {
             None => Ok(()),
-            Some(arg) => Err(format!(
-                "unexpected argument `{arg}`\nhint: `cargo xtask help` lists the options"
-            )),
+            Some(arg) => {
+                Err(format!("unexpected argument `{arg}`\nhint: `cargo xtask help` lists the options"))
+            }
         }
     }
 }

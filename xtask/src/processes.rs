@@ -34,17 +34,12 @@ fn points_into(environment: &[u8], state: &Path) -> bool {
 /// The fifth field after the name is the terminal; the name is in brackets and may have any character.
 fn has_terminal(stat: &str) -> bool {
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    fields
-        .split_whitespace()
-        .nth(4)
-        .is_some_and(|terminal| terminal != "0")
+    fields.split_whitespace().nth(4).is_some_and(|terminal| terminal != "0")
 }
 
 fn holds_open(descriptors: &Path, state: &Path) -> bool {
     let descriptors = fs::read_dir(descriptors).into_iter().flatten().flatten();
-    descriptors
-        .filter_map(|entry| fs::read_link(entry.path()).ok())
-        .any(|file| file.starts_with(state))
+    descriptors.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|file| file.starts_with(state))
 }
 
 /// Sends a signal, by its name without `SIG`.
@@ -78,10 +73,7 @@ mod tests {
     #[test]
     fn an_open_file_is_seen() {
         let file = fs::File::open(env!("CARGO_MANIFEST_DIR")).unwrap();
-        assert!(holds_open(
-            Path::new("/proc/self/fd"),
-            Path::new(env!("CARGO_MANIFEST_DIR"))
-        ));
+        assert!(holds_open(Path::new("/proc/self/fd"), Path::new(env!("CARGO_MANIFEST_DIR"))));
         drop(file);
     }
 }

@@ -62,11 +62,7 @@ fn unpack(home: &Path) -> Result<()> {
         download()?;
     }
     for deb in files_in(&debs)? {
-        Cmd::new(
-            "dpkg-deb",
-            &["-x", &deb.to_string_lossy(), &root.to_string_lossy()],
-        )
-        .run()?;
+        Cmd::new("dpkg-deb", &["-x", &deb.to_string_lossy(), &root.to_string_lossy()]).run()?;
     }
     let libraries = library_dirs(&root)?;
     PROGRAMS.iter().try_for_each(|program| {
@@ -78,22 +74,14 @@ fn unpack(home: &Path) -> Result<()> {
 /// The directories of the unpacked shared libraries: the name depends on the machine's architecture.
 fn library_dirs(root: &Path) -> Result<String> {
     let dirs = files_in(&root.join("usr/lib"))?;
-    let dirs = dirs
-        .iter()
-        .filter(|dir| dir.to_string_lossy().contains("-linux-"));
-    Ok(dirs
-        .map(|dir| dir.to_string_lossy().into_owned())
-        .collect::<Vec<_>>()
-        .join(":"))
+    let dirs = dirs.iter().filter(|dir| dir.to_string_lossy().contains("-linux-"));
+    Ok(dirs.map(|dir| dir.to_string_lossy().into_owned()).collect::<Vec<_>>().join(":"))
 }
 
 /// Writes `bin/PROGRAM`, which starts the unpacked program with the unpacked libraries.
 fn write_wrapper(home: &Path, program: &str, libraries: &str) -> Result<PathBuf> {
     let real = home.join("root/usr/bin").join(program);
-    let script = format!(
-        "#!/bin/sh\nLD_LIBRARY_PATH='{libraries}' exec '{}' \"$@\"\n",
-        real.display()
-    );
+    let script = format!("#!/bin/sh\nLD_LIBRARY_PATH='{libraries}' exec '{}' \"$@\"\n", real.display());
     let file = home.join("bin").join(program);
     fs::write(&file, script)
         .and_then(|()| fs::set_permissions(&file, fs::Permissions::from_mode(0o755)))
@@ -104,8 +92,5 @@ fn write_wrapper(home: &Path, program: &str, libraries: &str) -> Result<PathBuf>
 fn files_in(dir: &Path) -> Result<Vec<PathBuf>> {
     let failed = |error| format!("cannot list `{}`: {error}", dir.display());
     let entries = fs::read_dir(dir).map_err(failed)?;
-    entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<std::io::Result<_>>()
-        .map_err(failed)
+    entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<_>>().map_err(failed)
 }

@@ -12,56 +12,28 @@ struct Step {
 }
 
 const STEPS: &[Step] = &[
-    Step {
-        name: "format",
-        run: |_| Cmd::cargo(&["fmt", "--all", "--check"]).run(),
-    },
-    Step {
-        name: "tidy",
-        run: |run| tidy::check(&run.workspace),
-    },
+    Step { name: "format", run: |_| Cmd::cargo(&["fmt", "--all", "--check"]).run() },
+    Step { name: "tidy", run: |run| tidy::check(&run.workspace) },
     Step {
         name: "lints",
         run: |_| Cmd::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run(),
     },
-    Step {
-        name: "tests",
-        run: |run| run.tests(&["--workspace"]),
-    },
-    Step {
-        name: "features",
-        run: Run::features,
-    },
+    Step { name: "tests", run: |run| run.tests(&["--workspace"]) },
+    Step { name: "features", run: Run::features },
     Step {
         name: "documentation",
-        run: |_| {
-            Cmd::cargo(&["doc", "--workspace", "--no-deps"])
-                .env("RUSTDOCFLAGS", "-D warnings")
-                .run()
-        },
+        run: |_| Cmd::cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").run(),
     },
-    Step {
-        name: "deny",
-        run: Run::deny,
-    },
-    Step {
-        name: "demo",
-        run: Run::demo,
-    },
+    Step { name: "deny", run: Run::deny },
+    Step { name: "demo", run: Run::demo },
 ];
 
 pub(crate) fn run(options: Options) -> Result<()> {
     options.finish()?;
     let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-    let mut run = Run {
-        workspace: Workspace::enter()?,
-        tally: Tally::default(),
-        skips: 0,
-    };
-    let outcome = STEPS
-        .iter()
-        .try_for_each(|step| run.step(step))
-        .and_then(|()| verdict(&run.tally, run.skips, is_ci));
+    let mut run = Run { workspace: Workspace::enter()?, tally: Tally::default(), skips: 0 };
+    let outcome =
+        STEPS.iter().try_for_each(|step| run.step(step)).and_then(|()| verdict(&run.tally, run.skips, is_ci));
     // A failure outside of the tests counts as well, or the last line would look green.
     run.tally.failed += usize::from(outcome.is_err() && run.tally.failed == 0);
     println!("{} passed, {} failed", run.tally.passed, run.tally.failed);
@@ -80,11 +52,7 @@ impl Run {
         let started = Instant::now();
         let outcome = (step.run)(self);
         let word = if outcome.is_ok() { "done" } else { "FAILED" };
-        println!(
-            "== {}: {word} in {:.1} s",
-            step.name,
-            started.elapsed().as_secs_f64()
-        );
+        println!("== {}: {word} in {:.1} s", step.name, started.elapsed().as_secs_f64());
         outcome.map_err(|error| format!("{}: {error}", step.name))
     }
 
@@ -103,11 +71,7 @@ impl Run {
         if tally.ignored > 0 {
             self.skip(&format!("{} tests", tally.ignored), "they are marked `ignore`");
         }
-        if is_green {
-            Ok(())
-        } else {
-            Err("not green".to_owned())
-        }
+        if is_green { Ok(()) } else { Err("not green".to_owned()) }
     }
 
     /// The facade with no plugin, and with each plugin alone.
@@ -116,9 +80,7 @@ impl Run {
         features.remove("default");
         let alone = ["--package", "providers", "--no-default-features"];
         self.tests(&alone)?;
-        features
-            .iter()
-            .try_for_each(|feature| self.tests(&[&alone[..], &["--features", feature]].concat()))
+        features.iter().try_for_each(|feature| self.tests(&[&alone[..], &["--features", feature]].concat()))
     }
 
     fn deny(&mut self) -> Result<()> {
@@ -193,15 +155,7 @@ mod tests {
         let check = |line, passed, failed, ignored| {
             let mut tally = Tally::default();
             tally.count(line);
-            assert_eq!(
-                tally,
-                Tally {
-                    passed,
-                    failed,
-                    ignored
-                },
-                "{line}"
-            );
+            assert_eq!(tally, Tally { passed, failed, ignored }, "{line}");
         };
         check(
             "test result: ok. 12 passed; 0 failed; 3 ignored; 0 measured; 7 filtered out; finished in 0.01s",
@@ -209,12 +163,7 @@ mod tests {
             0,
             3,
         );
-        check(
-            "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out",
-            1,
-            2,
-            0,
-        );
+        check("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out", 1, 2, 0);
         check("running 5 tests", 0, 0, 0);
         check("test a::b ... ok", 0, 0, 0);
     }
@@ -222,14 +171,7 @@ mod tests {
     #[test]
     fn a_run_of_nothing_is_not_green() {
         let check = |passed, skips, is_ci, expected: Result<(), &str>| {
-            let verdict = verdict(
-                &Tally {
-                    passed,
-                    ..Tally::default()
-                },
-                skips,
-                is_ci,
-            );
+            let verdict = verdict(&Tally { passed, ..Tally::default() }, skips, is_ci);
             assert_eq!(verdict.as_ref().copied().map_err(String::as_str), expected);
         };
         check(1, 0, true, Ok(()));

@@ -47,19 +47,11 @@ struct File {
 
 /// Every text file that git tracks or would track.
 fn files() -> Result<Vec<File>> {
-    let list = Cmd::new(
-        "git",
-        &["ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-    )
-    .quiet_output()?;
+    let list =
+        Cmd::new("git", &["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).quiet_output()?;
     let paths = list.split('\0').filter(|path| !path.is_empty());
     // What is no UTF-8 is no text; what can't be read was deleted and not yet committed.
     Ok(paths
-        .filter_map(|path| {
-            Some(File {
-                path: path.to_owned(),
-                text: std::fs::read_to_string(path).ok()?,
-            })
-        })
+        .filter_map(|path| Some(File { path: path.to_owned(), text: std::fs::read_to_string(path).ok()? }))
         .collect())
 }

@@ -68,10 +68,7 @@ impl Package {
                 .flatten()
                 .map(|(name, _)| name.clone())
                 .collect(),
-            dependencies: list(&value["dependencies"])
-                .iter()
-                .map(Dependency::parse)
-                .collect(),
+            dependencies: list(&value["dependencies"]).iter().map(Dependency::parse).collect(),
         }
     }
 }
@@ -112,9 +109,6 @@ mod tests {
         };
         assert!(core.is_ours && !core.is_dev && !core.default_features);
         assert!(!tokio.is_ours && tokio.is_dev && tokio.default_features && tokio.features.contains("rt"));
-        assert_eq!(
-            workspace.package("nothing").unwrap_err(),
-            "the workspace has no package `nothing`"
-        );
+        assert_eq!(workspace.package("nothing").unwrap_err(), "the workspace has no package `nothing`");
     }
 }

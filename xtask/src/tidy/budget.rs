@@ -12,17 +12,9 @@ const COLD_BUILD_SECONDS: u64 = 150;
 
 /// Prints the number of foreign crates; a finding if there are too many.
 pub(super) fn check_crates() -> Result<Option<String>> {
-    let tree = Cmd::cargo(&[
-        "tree",
-        "--quiet",
-        "--edges",
-        "normal,build",
-        "--prefix",
-        "none",
-        "--format",
-        "{p}",
-    ])
-    .quiet_output()?;
+    let tree =
+        Cmd::cargo(&["tree", "--quiet", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"])
+            .quiet_output()?;
     let count = foreign_crates(&tree);
     println!("{count} foreign crates; the budget is {CRATES}");
     Ok((count > CRATES).then(|| format!("{count} foreign crates are more than the {CRATES} of the budget")))
@@ -50,10 +42,7 @@ pub(super) fn time_cold_build(workspace: &Workspace) -> Result<()> {
 /// Counts the crates of `cargo tree`, one a line as `name v1.0.0`; ours carry a path in brackets.
 fn foreign_crates(tree: &str) -> usize {
     let lines = tree.lines().map(|line| line.trim_end_matches(" (*)"));
-    lines
-        .filter(|line| !line.is_empty() && !line.contains("(/"))
-        .collect::<BTreeSet<_>>()
-        .len()
+    lines.filter(|line| !line.is_empty() && !line.contains("(/")).collect::<BTreeSet<_>>().len()
 }
 
 #[cfg(test)]

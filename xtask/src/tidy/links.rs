@@ -8,9 +8,7 @@ const FOLDERS: [&str; 5] = ["crates/", "xtask/", "docs/", "examples/", ".ci/"];
 
 /// Every link and every path of the Markdown `files` whose target does not exist. Samples of tests are left out.
 pub(super) fn check(files: &[File], exists: impl Fn(&Path) -> bool) -> Vec<String> {
-    let documents = files
-        .iter()
-        .filter(|file| file.path.ends_with(".md") && !file.path.contains("/tests/"));
+    let documents = files.iter().filter(|file| file.path.ends_with(".md") && !file.path.contains("/tests/"));
     let mut findings = Vec::new();
     for document in documents {
         let dir = Path::new(&document.path).parent().unwrap_or(Path::new(""));
@@ -37,14 +35,9 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// The files that `line` links to.
 fn links(line: &str) -> impl Iterator<Item = &str> {
-    let targets = line
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split([')', ' ']).next());
+    let targets = line.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
     let local = targets.filter(|target| !target.contains("://") && !target.starts_with("mailto:"));
-    local
-        .filter_map(|target| target.split('#').next())
-        .filter(|target| !target.is_empty())
+    local.filter_map(|target| target.split('#').next()).filter(|target| !target.is_empty())
 }
 
 /// The paths in the inline code of `line`. A part in capitals (`NAME`) stands for something: no file is meant.
@@ -52,9 +45,7 @@ fn paths(line: &str) -> impl Iterator<Item = &str> {
     let code = line.split('`').skip(1).step_by(2);
     code.filter(|code| {
         FOLDERS.iter().any(|folder| code.starts_with(folder))
-            && code
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c))
+            && code.chars().all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c))
             && !code.contains("NAME")
     })
 }
@@ -67,10 +58,7 @@ mod tests {
     fn dead_links_and_paths_are_found() {
         let exists = |path: &Path| ["docs/a.md", "docs/../README.md"].contains(&path.to_str().unwrap());
         let check = |text: &str, expected: &str| {
-            let file = File {
-                path: "docs/page.md".to_owned(),
-                text: text.to_owned(),
-            };
+            let file = File { path: "docs/page.md".to_owned(), text: text.to_owned() };
             assert_eq!(super::check(&[file], exists).join("\n"), expected, "{text}");
         };
         check(
@@ -78,26 +66,14 @@ mod tests {
             "",
         );
         check("one\n[b](b.md)", "docs/page.md:2: `b.md` does not exist");
-        check(
-            "`docs/a.md` and `docs/b.md`",
-            "docs/page.md:1: `docs/b.md` does not exist",
-        );
-        check(
-            "`crates/provider-NAME/src/lib.rs`, `cargo xtask test`, `examples/{a,b}`",
-            "",
-        );
-        check(
-            "```\n[b](b.md) `docs/b.md`\n```\n[c](c.md)",
-            "docs/page.md:4: `c.md` does not exist",
-        );
+        check("`docs/a.md` and `docs/b.md`", "docs/page.md:1: `docs/b.md` does not exist");
+        check("`crates/provider-NAME/src/lib.rs`, `cargo xtask test`, `examples/{a,b}`", "");
+        check("```\n[b](b.md) `docs/b.md`\n```\n[c](c.md)", "docs/page.md:4: `c.md` does not exist");
     }
 
     #[test]
     fn samples_of_tests_are_left_out() {
-        let file = File {
-            path: "crates/a/tests/x/README.md".to_owned(),
-            text: "[b](b.md)".to_owned(),
-        };
+        let file = File { path: "crates/a/tests/x/README.md".to_owned(), text: "[b](b.md)".to_owned() };
         assert_eq!(check(&[file], |_| false), Vec::<String>::new());
     }
 }

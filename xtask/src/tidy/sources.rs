@@ -18,50 +18,17 @@ struct Word {
 const MACHINE: &str = "a path of one machine";
 const HOST: &str = "a registry's host: packages are named, not fetched from an address";
 const WORDS: &[Word] = &[
-    Word {
-        text: "/work/",
-        why: MACHINE,
-    },
-    Word {
-        text: "/root/",
-        why: MACHINE,
-    },
-    Word {
-        text: "/home/",
-        why: MACHINE,
-    },
-    Word {
-        text: "/Users/",
-        why: MACHINE,
-    },
-    Word {
-        text: "index.crates.io",
-        why: HOST,
-    },
-    Word {
-        text: "static.crates.io",
-        why: HOST,
-    },
-    Word {
-        text: "deb.debian.org",
-        why: HOST,
-    },
-    Word {
-        text: "proxy.golang.org",
-        why: HOST,
-    },
-    Word {
-        text: "registry.npmjs.org",
-        why: HOST,
-    },
-    Word {
-        text: "pypi.org",
-        why: HOST,
-    },
-    Word {
-        text: "sqlx::query!",
-        why: "a macro that wants a database to compile; use `sqlx::query`",
-    },
+    Word { text: "/work/", why: MACHINE },
+    Word { text: "/root/", why: MACHINE },
+    Word { text: "/home/", why: MACHINE },
+    Word { text: "/Users/", why: MACHINE },
+    Word { text: "index.crates.io", why: HOST },
+    Word { text: "static.crates.io", why: HOST },
+    Word { text: "deb.debian.org", why: HOST },
+    Word { text: "proxy.golang.org", why: HOST },
+    Word { text: "registry.npmjs.org", why: HOST },
+    Word { text: "pypi.org", why: HOST },
+    Word { text: "sqlx::query!", why: "a macro that wants a database to compile; use `sqlx::query`" },
 ];
 
 /// Cargo writes the one; the other has to name the words.
@@ -71,9 +38,7 @@ const MAY_SAY_ANYTHING: [&str; 2] = ["Cargo.lock", "xtask/src/tidy/sources.rs"];
 pub(super) fn check(files: &[File]) -> Vec<String> {
     let mut findings: Vec<_> = files.iter().flat_map(empty_names).collect();
     findings.extend(test_binaries(files));
-    let speaking = files
-        .iter()
-        .filter(|file| !MAY_SAY_ANYTHING.contains(&file.path.as_str()));
+    let speaking = files.iter().filter(|file| !MAY_SAY_ANYTHING.contains(&file.path.as_str()));
     findings.extend(speaking.flat_map(words));
     findings
 }
@@ -82,10 +47,7 @@ pub(super) fn check(files: &[File]) -> Vec<String> {
 pub(super) fn long_files(files: &[File]) -> Vec<String> {
     let rust = files.iter().filter(|file| file.path.ends_with(".rs"));
     let lengths = rust.map(|file| (file.text.lines().count(), &file.path));
-    lengths
-        .filter(|(lines, _)| *lines > LONG)
-        .map(|(lines, path)| format!("{path}: {lines} lines"))
-        .collect()
+    lengths.filter(|(lines, _)| *lines > LONG).map(|(lines, path)| format!("{path}: {lines} lines")).collect()
 }
 
 fn empty_names(file: &File) -> Vec<String> {
@@ -94,14 +56,8 @@ fn empty_names(file: &File) -> Vec<String> {
     };
     let finding = |name: &str| format!("{}: `{name}` is no name for a module: say its subject", file.path);
     let of_path = stem.split('/').filter(|part| EMPTY_NAMES.contains(part));
-    let inline = file
-        .text
-        .lines()
-        .filter_map(|line| line.trim_end().strip_suffix('{')?.split("mod ").nth(1));
-    of_path
-        .chain(inline.map(str::trim).filter(|name| EMPTY_NAMES.contains(name)))
-        .map(finding)
-        .collect()
+    let inline = file.text.lines().filter_map(|line| line.trim_end().strip_suffix('{')?.split("mod ").nth(1));
+    of_path.chain(inline.map(str::trim).filter(|name| EMPTY_NAMES.contains(name))).map(finding).collect()
 }
 
 /// Each file of `tests/` is linked by itself, which costs more than it compiles.
@@ -140,10 +96,7 @@ mod tests {
     use super::*;
 
     fn file(path: &str, text: &str) -> File {
-        File {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        }
+        File { path: path.to_owned(), text: text.to_owned() }
     }
 
     #[test]
@@ -176,14 +129,7 @@ mod tests {
             let files: Vec<_> = paths.iter().map(|path| file(path, "")).collect();
             assert_eq!(test_binaries(&files).join("\n"), expected);
         };
-        check(
-            &[
-                "crates/a/tests/all.rs",
-                "crates/a/tests/all/kill.rs",
-                "crates/b/tests/all/main.rs",
-            ],
-            "",
-        );
+        check(&["crates/a/tests/all.rs", "crates/a/tests/all/kill.rs", "crates/b/tests/all/main.rs"], "");
         check(
             &["crates/a/tests/kill.rs", "crates/a/tests/stop.rs"],
             "crates/a/tests: 2 test binaries; make them modules of one",
@@ -195,11 +141,7 @@ mod tests {
         let check = |path, text, expected: &str| {
             assert_eq!(words(&file(path, text)).join("\n"), expected, "{text}");
         };
-        check(
-            "a.md",
-            "fine\nsee `/work/x`",
-            "a.md:2: `/work/` is a path of one machine",
-        );
+        check("a.md", "fine\nsee `/work/x`", "a.md:2: `/work/` is a path of one machine");
         check("a.md", "$DIR/work/x, {dir}/work/x, net/work/", "");
         check(
             "a.rs",
