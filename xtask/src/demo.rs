@@ -77,8 +77,7 @@ pub(crate) fn play(stage: &Stage) -> Result<()> {
     }
 
     say("written on the primary, read on a replica");
-    stage.expect(&primary, "set greeting hello", "OK")?;
-    stage.expect(&primary, &format!("wait {REPLICAS} 10000"), &REPLICAS.to_string())?;
+    stage.write_and_wait(&primary, "set greeting hello")?;
     stage.expect(&stage.replicas(&primary)?[0], "get greeting", "hello")?;
 
     say("the executor killed in the middle of a stop");
@@ -238,6 +237,17 @@ impl Stage {
         let address = ["-h", &server.host, "-p", &server.port];
         let args: Vec<_> = address.into_iter().chain(command.split(' ')).collect();
         Cmd::new("redis-cli", &args).quiet_env("PATH", &self.path).output()
+    }
+
+    /// Sends `command` and waits until every replica has it. Both on one connection: Redis waits for what the
+    /// asking connection wrote.
+    fn write_and_wait(&self, server: &Server, command: &str) -> Result<()> {
+        let Server { host, port } = server;
+        let script = format!("printf '{command}\\nwait {REPLICAS} 10000\\n' | redis-cli -h {host} -p {port}");
+        let answers = Cmd::new("sh", &["-c", &script]).quiet_env("PATH", &self.path).output()?;
+        print!("{answers}");
+        let expected = format!("OK\n{REPLICAS}\n");
+        if answers == expected { Ok(()) } else { Err(format!("`{command}` did not reach every replica")) }
     }
 
     /// Sends `command` and fails unless the answer is `expected`.
