@@ -1,8 +1,8 @@
 //! The scripted cloud's API, and whatever befalls a request on its way.
 
 use crate::{
-    Cloud, CloudInstance, CloudVolume, Fail, Fault, InstanceChange, Launch, Limits, Tags,
-    cloud::{Kept, Resource, State, fail},
+    Cloud, CloudInstance, CloudVolume, Fail, Fault, Launch, Limits, Tags,
+    cloud::{InstanceChange, Kept, Resource, State, fail},
 };
 use provider_core::{Clock, Credential, DeploymentId, ResourceId, Secret, Timestamp, Token};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -16,6 +16,9 @@ pub struct Client {
     cloud: Arc<Cloud>,
     credential: Arc<Credential>,
 }
+
+/// What each item of a request is told, or that the request as a whole has failed.
+pub type Answers<R> = Result<Vec<Result<R, Fail>>, Fail>;
 
 /// How many of a request's items are carried out, and what the others are told.
 struct Allowed {
@@ -48,7 +51,7 @@ impl Client {
         token: &Token,
         launch: &Launch,
         tags: &[Tags],
-    ) -> Result<Vec<Result<ResourceId, Fail>>, Fail> {
+    ) -> Answers<ResourceId> {
         let parameters = format!("{launch:?} {tags:?}");
         self.create("RunInstances", token, parameters, tags, |state, now, tags| {
             state.launch(now, launch, tags)
@@ -64,7 +67,7 @@ impl Client {
         &self,
         token: &Token,
         volumes: &[(u32, Tags)],
-    ) -> Result<Vec<Result<ResourceId, Fail>>, Fail> {
+    ) -> Answers<ResourceId> {
         let parameters = format!("{volumes:?}");
         self.create("CreateVolumes", token, parameters, volumes, |state, now, (size, tags)| {
             state.create_volume(now, *size, tags)
@@ -72,23 +75,41 @@ impl Client {
         .await
     }
 
-    /// Does something with instances. What is so already is no error; `IncorrectState` when a state does not
-    /// allow it and `Busy` when it will later.
+    /// Stops instances. One that is stopped already is no error; each is told `Busy` when its state will allow
+    /// it later and `IncorrectState` when it never will.
     ///
     /// # Errors
     /// As any request: `AuthFailure`, `Throttling`, `NoReply`.
-    pub async fn change_instances(
-        &self,
-        change: &InstanceChange,
-        ids: &[ResourceId],
-    ) -> Result<Vec<Result<CloudInstance, Fail>>, Fail> {
-        let name = match change {
-            InstanceChange::Start => "StartInstances",
-            InstanceChange::Stop => "StopInstances",
-            InstanceChange::Terminate => "TerminateInstances",
-            InstanceChange::Resize(_) => "ResizeInstances",
-        };
-        self.each(name, ids, |state, now, id| state.change_instance(now, change, id)).await
+    pub async fn stop_instances(&self, ids: &[ResourceId]) -> Answers<CloudInstance> {
+        self.each("StopInstances", ids, |state, now, id| state.change(now, &InstanceChange::Stop, id)).await
+    }
+
+    /// Starts instances, as [`stop_instances`](Self::stop_instances) stops them.
+    ///
+    /// # Errors
+    /// As any request.
+    pub async fn start_instances(&self, ids: &[ResourceId]) -> Answers<CloudInstance> {
+        self.each("StartInstances", ids, |state, now, id| state.change(now, &InstanceChange::Start, id)).await
+    }
+
+    /// Ends instances for good, whatever they do. Their volumes are free once they are gone.
+    ///
+    /// # Errors
+    /// As any request.
+    pub async fn terminate_instances(&self, ids: &[ResourceId]) -> Answers<CloudInstance> {
+        let change = InstanceChange::Terminate;
+        self.each("TerminateInstances", ids, |state, now, id| state.change(now, &change, id)).await
+    }
+
+    /// Gives stopped instances other sizes.
+    ///
+    /// # Errors
+    /// As any request.
+    pub async fn resize_instances(&self, sizes: &[(ResourceId, String)]) -> Answers<CloudInstance> {
+        self.each("ResizeInstances", sizes, |state, now, (id, size)| {
+            state.change(now, &InstanceChange::Resize(size), id)
+        })
+        .await
     }
 
     /// Attaches volumes, each to its instance, which runs or is stopped.
@@ -98,7 +119,7 @@ impl Client {
     pub async fn attach_volumes(
         &self,
         pairs: &[(ResourceId, ResourceId)],
-    ) -> Result<Vec<Result<CloudVolume, Fail>>, Fail> {
+    ) -> Answers<CloudVolume> {
         self.each("AttachVolumes", pairs, |state, now, (volume, to)| state.attach(now, volume, to)).await
     }
 
@@ -109,7 +130,7 @@ impl Client {
     pub async fn detach_volumes(
         &self,
         ids: &[ResourceId],
-    ) -> Result<Vec<Result<CloudVolume, Fail>>, Fail> {
+    ) -> Answers<CloudVolume> {
         self.each("DetachVolumes", ids, State::detach).await
     }
 
@@ -120,7 +141,7 @@ impl Client {
     pub async fn delete_volumes(
         &self,
         ids: &[ResourceId],
-    ) -> Result<Vec<Result<CloudVolume, Fail>>, Fail> {
+    ) -> Answers<CloudVolume> {
         self.each("DeleteVolumes", ids, State::delete_volume).await
     }
 
@@ -131,7 +152,7 @@ impl Client {
     pub async fn resize_volumes(
         &self,
         sizes: &[(ResourceId, u32)],
-    ) -> Result<Vec<Result<CloudVolume, Fail>>, Fail> {
+    ) -> Answers<CloudVolume> {
         self.each("ResizeVolumes", sizes, |state, now, (id, gib)| state.resize_volume(now, id, *gib)).await
     }
 
@@ -205,7 +226,7 @@ impl Client {
         parameters: String,
         items: &[I],
         make: impl Fn(&mut State, Timestamp, &I) -> Result<ResourceId, Fail>,
-    ) -> Result<Vec<Result<ResourceId, Fail>>, Fail> {
+    ) -> Answers<ResourceId> {
         self.request(name, items.len(), |state, now, allowed| {
             if let Some((before, answers)) = state.answers.get(token) {
                 return if *before == parameters {
@@ -226,7 +247,7 @@ impl Client {
         name: &'static str,
         items: &[I],
         apply: impl Fn(&mut State, Timestamp, &I) -> Result<R, Fail>,
-    ) -> Result<Vec<Result<R, Fail>>, Fail> {
+    ) -> Answers<R> {
         self.request(name, items.len(), |state, now, allowed| {
             Ok(allowed.each(items, |item| apply(state, now, item)))
         })

@@ -56,9 +56,11 @@ pub(crate) struct Kept<R: Resource> {
 }
 
 pub(crate) trait Resource {
-    type Status: Copy;
+    type Status: Copy + PartialEq + fmt::Debug;
     const GONE: Self::Status;
-    fn status(&mut self) -> &mut Self::Status;
+    fn id(&self) -> &ResourceId;
+    fn status(&self) -> Self::Status;
+    fn set_status(&mut self, status: Self::Status);
 }
 
 /// Whose a resource is.
@@ -136,13 +138,11 @@ pub enum VolumeStatus {
 }
 
 /// What can be done with instances that there are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "they say it all")]
-pub enum InstanceChange {
+pub(crate) enum InstanceChange<'a> {
     Start,
     Stop,
     Terminate,
-    Resize(String),
+    Resize(&'a str),
 }
 
 /// How the cloud says no. `NoReply` is what a client makes of silence.
@@ -160,8 +160,16 @@ impl Resource for CloudInstance {
     type Status = InstanceStatus;
     const GONE: InstanceStatus = InstanceStatus::Gone;
 
-    fn status(&mut self) -> &mut InstanceStatus {
-        &mut self.status
+    fn id(&self) -> &ResourceId {
+        &self.id
+    }
+
+    fn status(&self) -> InstanceStatus {
+        self.status
+    }
+
+    fn set_status(&mut self, status: InstanceStatus) {
+        self.status = status;
     }
 }
 
@@ -169,14 +177,22 @@ impl Resource for CloudVolume {
     type Status = VolumeStatus;
     const GONE: VolumeStatus = VolumeStatus::Gone;
 
-    fn status(&mut self) -> &mut VolumeStatus {
-        &mut self.status
+    fn id(&self) -> &ResourceId {
+        &self.id
+    }
+
+    fn status(&self) -> VolumeStatus {
+        self.status
+    }
+
+    fn set_status(&mut self, status: VolumeStatus) {
+        self.status = status;
     }
 }
 
 impl<R: Resource> Kept<R> {
     fn turn(&mut self, now: Timestamp, over: R::Status, time: Duration, then: R::Status) {
-        *self.resource.status() = over;
+        self.resource.set_status(over);
         self.then = Some((now.after(time), then));
     }
 
@@ -184,13 +200,13 @@ impl<R: Resource> Kept<R> {
         if let Some((at, status)) = self.then
             && at <= now
         {
-            *self.resource.status() = status;
+            self.resource.set_status(status);
             self.then = None;
         }
     }
 
     fn vanish(&mut self) {
-        *self.resource.status() = R::GONE;
+        self.resource.set_status(R::GONE);
         self.then = None;
     }
 }
@@ -353,10 +369,10 @@ impl State {
             .ok_or_else(|| fail("NotFound", format!("there is no volume `{id}`")))
     }
 
-    pub(crate) fn change_instance(
+    pub(crate) fn change(
         &mut self,
         now: Timestamp,
-        change: &InstanceChange,
+        change: &InstanceChange<'_>,
         id: &ResourceId,
     ) -> Result<CloudInstance, Fail> {
         use InstanceStatus::{Gone, Pending, Running, Stopped, Stopping, Terminating};
@@ -368,7 +384,7 @@ impl State {
             (InstanceChange::Start, Stopped) => kept.turn(now, Pending, INSTANCE, Running),
             (InstanceChange::Stop, Running) => kept.turn(now, Stopping, INSTANCE, Stopped),
             (InstanceChange::Terminate, _) => kept.turn(now, Terminating, INSTANCE, Gone),
-            (InstanceChange::Resize(size), Stopped) => kept.resource.size.clone_from(size),
+            (InstanceChange::Resize(size), Stopped) => (*size).clone_into(&mut kept.resource.size),
             (_, status @ (Pending | Stopping)) => return Err(busy("instance", id, &status)),
             (_, status) => return Err(unfit("instance", id, &status)),
         }

@@ -14,16 +14,16 @@ mod ledger;
 mod pilot;
 mod scripted;
 
-pub use client::Client;
+pub use client::{Answers, Client};
 pub use clock::{Hold, VirtualClock};
 pub use cloud::{
-    Cloud, CloudInstance, CloudVolume, Fail, InstanceChange, InstanceStatus, Launch, Limits, Tags,
+    Cloud, CloudInstance, CloudVolume, Fail, InstanceStatus, Launch, Limits, Tags,
     VolumeStatus,
 };
 pub use faults::{Fault, Script};
 pub use ledger::MemoryLedger;
 pub use pilot::{Ending, Ran, ScriptedPilot};
-pub use scripted::{DESCRIPTOR, ScriptedProvider};
+pub use scripted::{CreateVolume, DESCRIPTOR, RunInstance, ScriptedProvider, StopInstance};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
