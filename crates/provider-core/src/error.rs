@@ -60,6 +60,14 @@ pub enum Retry {
 }
 
 impl ErrorKind {
+    /// Whether an error of this kind, as the answer to a call, says that nothing was done.
+    pub fn refuses(self) -> bool {
+        !matches!(
+            self,
+            Self::InDoubt | Self::TimedOut | Self::Cancelled | Self::Fenced | Self::Store | Self::Bug
+        )
+    }
+
     /// What follows from this kind unless the provider says otherwise.
     pub fn retry(self) -> Retry {
         match self {
@@ -156,6 +164,14 @@ impl Error {
         self
     }
 
+    /// The same error as one of another kind, with the retry that follows from that.
+    #[must_use]
+    pub fn into_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self.0.retry = kind.retry();
+        self
+    }
+
     /// Overrides the retry that follows from the kind.
     #[must_use]
     pub fn with_retry(mut self, retry: Retry) -> Self {
@@ -245,10 +261,7 @@ mod tests {
             .caused_by(&io);
         let bytes = serde_json::to_vec(&error).unwrap();
         assert_eq!(serde_json::from_slice::<Error>(&bytes).unwrap(), error);
-        assert_eq!(
-            error.to_string(),
-            "starting instance `i-1` (InternalError, request req-9)"
-        );
+        assert_eq!(error.to_string(), "starting instance `i-1` (InternalError, request req-9)");
         assert_eq!(error.causes(), ["connection reset"]);
         assert_eq!(error.retry(), Retry::Backoff);
         assert_eq!(size_of::<Result<()>>(), size_of::<usize>());

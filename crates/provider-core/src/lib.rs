@@ -7,20 +7,40 @@
 //!
 //! Start reading at [`ProviderInterface`], then [`CloudCall`].
 
+mod agent;
 mod archive;
+mod call;
 mod clock;
+mod context;
 mod error;
+mod gateway;
+mod handler;
 mod ids;
+mod machine;
+pub mod metadata;
 mod model;
 mod plan;
+mod progress;
 mod provider;
+mod record;
+mod registry;
 mod secret;
+pub mod stored;
 
+pub use agent::*;
 pub use archive::*;
+pub use call::*;
 pub use clock::*;
+pub use context::*;
 pub use error::*;
+pub use gateway::*;
+pub use handler::*;
 pub use ids::*;
+pub use machine::*;
 pub use model::*;
 pub use plan::*;
+pub use progress::*;
 pub use provider::*;
+pub use record::*;
+pub use registry::*;
 pub use secret::*;

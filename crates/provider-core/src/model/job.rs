@@ -185,8 +185,7 @@ impl ActionKind {
         use ClusterStatus::{Active, Deleted, Pending, Stopped};
         match self {
             Self::CreateCluster => &[Pending],
-            Self::StartClusters => &[Stopped, Active],
-            Self::StopClusters => &[Active, Pending],
+            Self::StartClusters => &[Stopped, Active, Pending],
             Self::DeleteClusters => &[Pending, Active, Stopped],
             Self::CeaseClusters => &[Pending, Active, Stopped, Deleted],
             Self::UpgradeCluster | Self::RollbackCluster | Self::RecoverClusters => &[Active, Stopped],

@@ -279,7 +279,7 @@ pub struct Service {
     /// Equal orders run side by side, smaller ones first, across roles.
     #[serde(default)]
     pub order: i32,
-    /// On how many nodes of the role; none means all. Replicas never run a limited command.
+    /// On how many nodes of the role; none means all. Replicas run it only when it reaches all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes_to_execute_on: Option<u32>,
     /// Seconds until it is killed.

@@ -1,0 +1,81 @@
+//! The only writer of cluster records.
+
+use crate::{
+    AgentVerb, Cluster, Directive, Disk, Fact, Handle, Instance, InstanceVerb, NodeStatus, Task, VolumeVerb,
+    Work,
+};
+
+/// Writes what a task reported into its cluster's record. Pure; writing the same fact again changes nothing.
+/// Gives whether anything changed. Only the task's own node is ever touched, so storing that node is enough.
+///
+/// The engine applies it in the transaction that stores the fact: when work has started, so that no resource
+/// is ever unknown, and when it is done.
+pub fn record(cluster: &mut Cluster, task: &Task, fact: &Fact) -> bool {
+    let Some(node) = task.node.as_ref().and_then(|id| cluster.nodes.get_mut(id)) else {
+        return false;
+    };
+    let before = node.clone();
+    match (&task.work, fact) {
+        (Work::Cloud(Directive::Instance(InstanceVerb::Run)), Fact::Started(Handle { resource: id, .. })) => {
+            let new = || Instance { id: id.clone(), private_ip: None, public_ip: None, agent: None };
+            let instance = node.instance.get_or_insert_with(new);
+            if instance.id != *id {
+                *instance = new();
+            }
+        }
+        (
+            Work::Cloud(Directive::Instance(InstanceVerb::Run | InstanceVerb::Start)),
+            Fact::Instance(ready),
+        ) => {
+            node.instance = Some(Instance {
+                id: ready.id.clone(),
+                private_ip: Some(ready.private_ip.clone()),
+                public_ip: ready.public_ip.clone(),
+                agent: ready.agent.clone(),
+            });
+            node.status = NodeStatus::Active;
+        }
+        (Work::Cloud(Directive::Instance(InstanceVerb::Stop)), Fact::Done) => {
+            node.status = NodeStatus::Stopped;
+        }
+        (Work::Cloud(Directive::Instance(InstanceVerb::Delete)), Fact::Done) => {
+            node.instance = None;
+            node.status = NodeStatus::Deleted;
+            for disk in node.disks.values_mut() {
+                disk.device = None;
+            }
+        }
+        (Work::Cloud(Directive::Volume { verb, disk }), fact) => match (verb, fact) {
+            (VolumeVerb::Create, Fact::Started(Handle { resource: id, .. })) => {
+                let new = || Disk { volume: id.clone(), device: None };
+                let disk = node.disks.entry(disk.index).or_insert_with(new);
+                if disk.volume != *id {
+                    *disk = new();
+                }
+            }
+            (VolumeVerb::Create, Fact::Volume(ready)) => {
+                node.disks.insert(disk.index, Disk { volume: ready.id.clone(), device: None });
+            }
+            (VolumeVerb::Attach, Fact::Attached(attached)) => {
+                if let Some(disk) = node.disks.get_mut(&disk.index) {
+                    disk.device = Some(attached.device.clone());
+                }
+            }
+            (VolumeVerb::Detach, Fact::Done) => {
+                if let Some(disk) = node.disks.get_mut(&disk.index) {
+                    disk.device = None;
+                }
+            }
+            (VolumeVerb::Delete, Fact::Done) => {
+                node.disks.remove(&disk.index);
+            }
+            _ => {}
+        },
+        (Work::Agent(AgentVerb::Configure), Fact::Agent(report)) => {
+            node.public_key.clone_from(&report.public_key);
+            node.token.clone_from(&report.token);
+        }
+        _ => {}
+    }
+    *node != before
+}

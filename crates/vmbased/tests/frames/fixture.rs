@@ -1,0 +1,150 @@
+//! Clusters to plan for, in few words.
+
+use provider_core::{
+    Action, Change, Cluster, ClusterSpec, Container, ContainerKind, DiskSpec, Facts, NodeId, NodeSpec,
+    RoleSpec, ScalingPolicy, Service, ServiceName, Timestamp,
+};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A role to be: its name, its base nodes, the replicas of each.
+#[derive(Clone, Debug)]
+pub(crate) struct Role {
+    pub(crate) name: &'static str,
+    pub(crate) count: u32,
+    pub(crate) replicas: u32,
+    pub(crate) spec: RoleSpec,
+}
+
+/// A role of `count` nodes with an agent and nothing else.
+pub(crate) fn role(name: &'static str, count: u32) -> Role {
+    let spec = RoleSpec {
+        container: Container { kind: ContainerKind::Kvm, image: "img".into(), zone: None },
+        cpu: 1,
+        memory_mib: 1024,
+        gpu: 0,
+        instance_size_gib: 20,
+        instance_type: None,
+        disks: Vec::new(),
+        env: BTreeMap::new(),
+        services: BTreeMap::new(),
+        vertical_scaling_policy: ScalingPolicy::Parallel,
+        server_id_upper_bound: None,
+        advanced_actions: BTreeSet::new(),
+        passphraseless: None,
+        user_access: false,
+        agent_installed: true,
+        custom_metadata: None,
+        health_check: None,
+        monitor: Value::Null,
+        load_balancers: Vec::new(),
+    };
+    Role { name, count, replicas: 0, spec }
+}
+
+impl Role {
+    pub(crate) fn replicas(mut self, replicas: u32) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
+    pub(crate) fn disks(mut self, count: u32) -> Self {
+        let disk = |index| DiskSpec {
+            size_gib: 40,
+            mount_point: format!("/data{index}"),
+            filesystem: "xfs".into(),
+            mount_options: String::new(),
+        };
+        self.spec.disks = (0..count).map(disk).collect();
+        self
+    }
+
+    pub(crate) fn service(mut self, name: ServiceName, service: Service) -> Self {
+        self.spec.services.insert(name, service);
+        self
+    }
+
+    /// Services `start` and `stop` with this order.
+    pub(crate) fn starts(self, order: i32) -> Self {
+        self.service(ServiceName::Start, Service { order, ..cmd("start.sh") })
+            .service(ServiceName::Stop, Service { order, ..cmd("stop.sh") })
+    }
+
+    pub(crate) fn without_agent(mut self) -> Self {
+        self.spec.agent_installed = false;
+        self
+    }
+}
+
+/// A service that runs `cmd` on all nodes for at most a minute.
+pub(crate) fn cmd(cmd: &str) -> Service {
+    Service {
+        cmd: cmd.into(),
+        order: 0,
+        nodes_to_execute_on: None,
+        timeout_s: 60,
+        post_start_service: false,
+        post_stop_service: false,
+        allow_force: false,
+        pre_check: None,
+        service_params: Value::Null,
+    }
+}
+
+/// A new cluster of these roles. Server ids count base nodes and replicas together, as packages have it.
+pub(crate) fn cluster(roles: &[Role]) -> Cluster {
+    let mut spec = ClusterSpec {
+        name: "grid-a".into(),
+        description: String::new(),
+        app: "kvgrid@1.4.0".into(),
+        subnet: None,
+        roles: BTreeMap::new(),
+        nodes: BTreeMap::new(),
+        links: BTreeMap::new(),
+        endpoints: BTreeMap::new(),
+        metadata_root_access: false,
+        global_uuid: String::new(),
+        advanced_actions: BTreeSet::new(),
+        upgrade_policy: Vec::new(),
+        backup_policy: None,
+        incremental_backup_supported: false,
+        display_tabs: Value::Null,
+    };
+    for role in roles {
+        let group_size = role.replicas + 1;
+        for position in 0..role.count * group_size {
+            let node = NodeSpec {
+                role: role.name.into(),
+                replica: position % group_size > 0,
+                server_id: position + 1,
+                group_id: position / group_size + 1,
+            };
+            spec.nodes.insert(NodeId::of(&node.role, node.server_id), node);
+        }
+        spec.roles.insert(role.name.into(), role.spec.clone());
+    }
+    Cluster::new("cl-1".into(), "rt-1".into(), "zone-1".into(), spec)
+}
+
+/// Findings that forbid nothing.
+pub(crate) fn facts() -> Facts {
+    Facts {
+        taken_at: Timestamp(0),
+        zone: "zone-1".into(),
+        vpc: None,
+        needs_frontgate: false,
+        roles: BTreeMap::new(),
+        headroom: BTreeMap::new(),
+        shortfalls: Vec::new(),
+        extra: Value::Null,
+    }
+}
+
+pub(crate) fn change(cluster: &Cluster, action: &Action) -> Change {
+    Change { action: action.clone(), before: cluster.clone(), after: cluster.spec.clone() }
+}
+
+pub(crate) const CREATE: Action = Action::CreateCluster;
+pub(crate) const STOP: Action = Action::StopClusters;
+pub(crate) const START: Action = Action::StartClusters;
+pub(crate) const DELETE: Action = Action::DeleteClusters { keep_volumes: false };

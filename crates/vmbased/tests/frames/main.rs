@@ -1,0 +1,9 @@
+//! The frames, seen from outside: plans as prose, and what holds for every plan.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod fixture;
+mod golden;
+mod properties;
+mod prose;
+mod world;
