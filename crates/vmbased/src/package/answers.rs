@@ -36,7 +36,8 @@ impl Config {
 
     /// The same, with what is wrong beside it.
     pub(super) fn merge(&self, given: &Document, recorded: Option<&Value>) -> (Answers, Problems) {
-        let mut merge = Merge { config: self, given, passwords: BTreeMap::new(), problems: Problems::default() };
+        let mut merge =
+            Merge { config: self, given, passwords: BTreeMap::new(), problems: Problems::default() };
         let values = merge.item(&self.root, "", Some(given.value()), recorded, true);
         (Answers { values, passwords: merge.passwords }, merge.problems)
     }
@@ -66,7 +67,11 @@ impl Merge<'_> {
         if let (Some(new), Some(old), false) = (given, recorded, changeable)
             && new != old
         {
-            let is = if item.kind == Kind::Password { "leave it out".to_owned() } else { format!("it is {}", shown(old)) };
+            let is = if item.kind == Kind::Password {
+                "leave it out".to_owned()
+            } else {
+                format!("it is {}", shown(old))
+            };
             self.wrong(path, format!("can't be changed after creation; {is}"));
         }
         if given.is_none() && item.kind == Kind::Password && recorded.is_some_and(Value::is_null) {
@@ -117,13 +122,7 @@ impl Merge<'_> {
         }
         let merged = item.properties.iter().map(|child| {
             let recorded = recorded.and_then(|recorded| recorded.get(&child.key));
-            let value = self.item(
-                child,
-                &join(path, &child.key),
-                keys.get(&child.key),
-                recorded,
-                changeable,
-            );
+            let value = self.item(child, &join(path, &child.key), keys.get(&child.key), recorded, changeable);
             (child.key.clone(), value)
         });
         Value::Object(merged.collect())

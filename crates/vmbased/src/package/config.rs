@@ -81,9 +81,7 @@ fn yes() -> bool {
 fn regex<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Regex>, D::Error> {
     let pattern = Option::<String>::deserialize(from)?.filter(|pattern| !pattern.is_empty());
     let pattern = pattern.map(|pattern| Regex::new(&pattern));
-    pattern
-        .transpose()
-        .map_err(|_| D::Error::custom("the pattern is not a regular expression"))
+    pattern.transpose().map_err(|_| D::Error::custom("the pattern is not a regular expression"))
 }
 
 impl Config {
@@ -134,10 +132,7 @@ impl Config {
         for key in path.split('.') {
             item = item.child(key).ok_or_else(|| {
                 let full = join(&parent, key);
-                Error::invalid(format!(
-                    "`{full}` is not a key of this package{}",
-                    self.suggestion(item, key)
-                ))
+                Error::invalid(format!("`{full}` is not a key of this package{}", self.suggestion(item, key)))
             })?;
             parent = join(&parent, key);
             if !slot.is_object() {
@@ -146,8 +141,7 @@ impl Config {
             slot = &mut slot[key];
         }
         let value = item.parse(text);
-        item.check(&value)
-            .map_err(|problem| Error::invalid(format!("`{path}` {problem}")))?;
+        item.check(&value).map_err(|problem| Error::invalid(format!("`{path}` {problem}")))?;
         *slot = value;
         Ok(())
     }
@@ -160,14 +154,9 @@ impl Config {
         self.root.collect_paths("", &mut paths);
         let meant = match near {
             Some((distance, known)) if distance <= 1 + key.len() / 4 => Some(known),
-            _ => paths
-                .iter()
-                .find(|path| path.ends_with(&format!(".{key}")))
-                .map(String::as_str),
+            _ => paths.iter().find(|path| path.ends_with(&format!(".{key}"))).map(String::as_str),
         };
-        let meant = meant
-            .map(|meant| format!(", did you mean `{meant}`?"))
-            .unwrap_or_default();
+        let meant = meant.map(|meant| format!(", did you mean `{meant}`?")).unwrap_or_default();
         let known: Vec<_> = keys.take(12).collect();
         match known.as_slice() {
             [] => format!("{meant}: it has no keys below it"),
@@ -183,10 +172,7 @@ impl Item {
 
     pub(super) fn default_value(&self) -> Value {
         if self.kind == Kind::Array {
-            let children = self
-                .properties
-                .iter()
-                .map(|item| (item.key.clone(), item.default_value()));
+            let children = self.properties.iter().map(|item| (item.key.clone(), item.default_value()));
             return Value::Object(children.collect());
         }
         if let Some(default) = &self.default {
@@ -219,10 +205,7 @@ impl Item {
             (Kind::Number, Value::Number(n)) => self.allows_number(n) && self.allows(value),
             (Kind::String | Kind::Password, Value::String(text)) => {
                 if let Some(odd) = text.chars().find(|c| is_reserved(*c)) {
-                    return Err(format!(
-                        "has the character U+{:04X}, which is not allowed",
-                        u32::from(odd)
-                    ));
+                    return Err(format!("has the character U+{:04X}, which is not allowed", u32::from(odd)));
                 }
                 (text.is_empty() && !self.required) || (self.allows_text(text))
             }
@@ -244,22 +227,15 @@ impl Item {
             (Some(step), Some(n)) => n % i128::from(step.get()) == 0,
             _ => true,
         };
-        let above = self
-            .min
-            .as_ref()
-            .is_none_or(|min| compare(n, min) != Ordering::Less);
-        let below = self
-            .max
-            .as_ref()
-            .is_none_or(|max| compare(n, max) != Ordering::Greater);
+        let above = self.min.as_ref().is_none_or(|min| compare(n, min) != Ordering::Less);
+        let below = self.max.as_ref().is_none_or(|max| compare(n, max) != Ordering::Greater);
         in_steps && above && below
     }
 
     fn allows_text(&self, text: &str) -> bool {
         let matches = self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(text));
         let chosen = if self.multichoice {
-            text.split(&self.separator)
-                .all(|choice| self.allows(&choice.trim().into()))
+            text.split(&self.separator).all(|choice| self.allows(&choice.trim().into()))
         } else {
             self.allows(&text.into())
         };
@@ -328,11 +304,7 @@ impl Item {
 
     /// Checks the rules themselves. `path` is the key path, `at` the place in `config.json`.
     fn check_rules(&self, path: &str, at: &str, document: &Document, problems: &mut Problems) {
-        let called = if path.is_empty() {
-            String::new()
-        } else {
-            format!(", the item of `{path}`,")
-        };
+        let called = if path.is_empty() { String::new() } else { format!(", the item of `{path}`,") };
         let mut wrong = |field: &str, problem: &str| {
             problems.add(format!(
                 "{}: `{}`{called} {problem}",
@@ -344,10 +316,7 @@ impl Item {
         let is_number = matches!(self.kind, Kind::Integer | Kind::Number);
         let is_text = matches!(self.kind, Kind::String | Kind::Password);
         if is_array != !self.properties.is_empty() {
-            wrong(
-                "properties",
-                "must be there for type `array`, with at least one item, and for no other",
-            );
+            wrong("properties", "must be there for type `array`, with at least one item, and for no other");
         }
         if !is_number && (self.min.is_some() || self.max.is_some()) {
             wrong("type", "has no order, so that `min` and `max` mean nothing");
@@ -368,10 +337,7 @@ impl Item {
             wrong("multichoice", "needs a string with a `range` and a `separator`");
         }
         if is_array && (self.default.is_some() || !self.range.is_empty()) {
-            wrong(
-                "type",
-                "is `array`, which has neither `default` nor `range` of its own",
-            );
+            wrong("type", "is `array`, which has neither `default` nor `range` of its own");
         }
         if !self.range.iter().all(|value| self.is_of_kind(value)) {
             wrong("range", "holds values of another type");
@@ -389,15 +355,16 @@ impl Item {
             let at = format!("{}[{i}]", join(at, "properties"));
             if !is_key(&item.key) {
                 let key = shown(&item.key.as_str().into());
-                problems.add(document.problem(
-                    &join(&at, "key"),
-                    format!("is {key}, expected letters, digits, `_` and `-`"),
-                ));
+                problems.add(
+                    document.problem(
+                        &join(&at, "key"),
+                        format!("is {key}, expected letters, digits, `_` and `-`"),
+                    ),
+                );
             } else if !keys.insert(&item.key) {
-                problems.add(document.problem(
-                    &join(&at, "key"),
-                    format!("is `{}`, which is there twice", item.key),
-                ));
+                problems.add(
+                    document.problem(&join(&at, "key"), format!("is `{}`, which is there twice", item.key)),
+                );
             }
             item.check_rules(&join(path, &item.key), &at, document, problems);
         }
@@ -459,9 +426,7 @@ impl Item {
 fn is_key(key: &str) -> bool {
     !key.is_empty()
         && key.len() <= 128
-        && key
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
 }
 
 /// Control characters but for tab and line ends, and the two that stand around a password's path.

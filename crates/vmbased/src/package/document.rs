@@ -36,35 +36,19 @@ impl Document {
             let line = e.line();
             Error::invalid(format!("{name}:{line}: not JSON: {}", without_position(&e)))
         })?;
-        let mut reading = Reading {
-            name,
-            text: &text,
-            lines: HashMap::new(),
-            line: (0, 1),
-        };
+        let mut reading = Reading { name, text: &text, lines: HashMap::new(), line: (0, 1) };
         let value = reading.value(raw, "", 0)?;
-        Ok(Self {
-            name: name.to_owned(),
-            value,
-            lines: reading.lines,
-        })
+        Ok(Self { name: name.to_owned(), value, lines: reading.lines })
     }
 
     /// A document whose text is not at hand: errors have key paths but no lines.
     pub fn from_value(name: &str, value: Value) -> Self {
-        Self {
-            name: name.to_owned(),
-            value,
-            lines: HashMap::new(),
-        }
+        Self { name: name.to_owned(), value, lines: HashMap::new() }
     }
 
     /// The same document with another value in the same places.
     pub(super) fn with_value(&self, value: Value) -> Self {
-        Self {
-            value,
-            ..self.clone()
-        }
+        Self { value, ..self.clone() }
     }
 
     /// What it holds.
@@ -94,11 +78,7 @@ impl Document {
 
     pub(super) fn problem(&self, path: &str, problem: impl fmt::Display) -> String {
         let place = self.place(path);
-        if path.is_empty() {
-            format!("{place}: {problem}")
-        } else {
-            format!("{place}: `{path}` {problem}")
-        }
+        if path.is_empty() { format!("{place}: {problem}") } else { format!("{place}: `{path}` {problem}") }
     }
 
     /// Turns it into a `T`.
@@ -110,11 +90,7 @@ impl Document {
             let path = e.path().to_string();
             let path = if path == "." { "" } else { &path };
             let place = self.place(path);
-            let inside = if path.is_empty() {
-                String::new()
-            } else {
-                format!(" in `{path}`")
-            };
+            let inside = if path.is_empty() { String::new() } else { format!(" in `{path}`") };
             Error::invalid(format!("{place}: {}{inside}", e.inner()))
         })
     }
@@ -122,11 +98,7 @@ impl Document {
 
 /// The path of `key` below `parent`, as errors show it: `cluster.shard.count`.
 pub(super) fn join(parent: &str, key: &str) -> String {
-    if parent.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{parent}.{key}")
-    }
+    if parent.is_empty() { key.to_owned() } else { format!("{parent}.{key}") }
 }
 
 /// `text` with blanks instead of comments and of commas before a closing bracket; every byte keeps its place.
@@ -191,11 +163,7 @@ impl Reading<'_> {
             )));
         }
         let not_json = |e: serde_json::Error| {
-            Error::invalid(format!(
-                "{}:{line}: not JSON: {}",
-                self.name,
-                without_position(&e)
-            ))
+            Error::invalid(format!("{}:{line}: not JSON: {}", self.name, without_position(&e)))
         };
         match first {
             Some(b'{') => {
@@ -206,10 +174,7 @@ impl Reading<'_> {
                     let value = self.value(raw, &path, depth + 1)?;
                     if map.insert(key, value).is_some() {
                         let line = self.lines[&path];
-                        return Err(Error::invalid(format!(
-                            "{}:{line}: `{path}` is there twice",
-                            self.name
-                        )));
+                        return Err(Error::invalid(format!("{}:{line}: `{path}` is there twice", self.name)));
                     }
                 }
                 Ok(Value::Object(map))
@@ -234,10 +199,7 @@ impl Reading<'_> {
     fn line_of(&mut self, part: &str) -> usize {
         let offset = part.as_ptr() as usize - self.text.as_ptr() as usize;
         let (known, line) = self.line;
-        let newlines = self.text.as_bytes()[known..offset]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count();
+        let newlines = self.text.as_bytes()[known..offset].iter().filter(|byte| **byte == b'\n').count();
         self.line = (offset, line + newlines);
         self.line.1
     }
@@ -307,10 +269,7 @@ mod tests {
         check("{} x", "f:1: not JSON: trailing characters");
         check("[1,,]", "f:1: not JSON: expected value");
         check("{\"a\": 1,\n\"a\": 2}", "f:2: `a` is there twice");
-        check(
-            "{\"n\":\n18446744073709551616}",
-            "f:2: `n` is an integer that does not fit in 64 bits",
-        );
+        check("{\"n\":\n18446744073709551616}", "f:2: `n` is an integer that does not fit in 64 bits");
         check("\"\\ud800\"", "f:1: not JSON: unexpected end of hex escape");
     }
 
@@ -319,9 +278,7 @@ mod tests {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         assert!(Document::read("f", nested(MAX_DEPTH).as_bytes()).is_ok());
         for depth in [MAX_DEPTH + 1, 1_000_000] {
-            let error = Document::read("f", nested(depth).as_bytes())
-                .unwrap_err()
-                .to_string();
+            let error = Document::read("f", nested(depth).as_bytes()).unwrap_err().to_string();
             assert!(error.ends_with("nests deeper than 64 levels"), "{error}");
         }
     }

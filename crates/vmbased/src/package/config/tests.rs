@@ -22,11 +22,7 @@ fn sample() -> Config {
 
 fn refusal(config: &Config, answers: &str, recorded: Option<&Value>) -> String {
     let answers = Document::read("answers.json", answers.as_bytes()).unwrap();
-    config
-        .complete(&answers, recorded)
-        .map(drop)
-        .unwrap_err()
-        .to_string()
+    config.complete(&answers, recorded).map(drop).unwrap_err().to_string()
 }
 
 #[test]
@@ -45,11 +41,7 @@ fn rules_hold_and_errors_say_what_is_allowed() {
     check(count, json!(-3), "is -3, expected an integer from 1 to 50");
     check(count, json!("2"), "is \"2\", expected an integer from 1 to 50");
     check(count, json!(2.0), "is 2.0, expected an integer from 1 to 50");
-    check(
-        count,
-        json!({"a": 1}),
-        "is {\"a\":1}, expected an integer from 1 to 50",
-    );
+    check(count, json!({"a": 1}), "is {\"a\":1}, expected an integer from 1 to 50");
     check(count, Value::Null, "");
     let large = r#""type": "integer", "default": 9007199254740993, "min": 9007199254740993"#;
     check(
@@ -63,11 +55,7 @@ fn rules_hold_and_errors_say_what_is_allowed() {
         json!(15),
         "is 15, expected an integer of at most 100 in steps of 10",
     );
-    check(
-        r#""type": "integer", "range": [2, 4, 8]"#,
-        json!(3),
-        "is 3, expected one of 2, 4, 8",
-    );
+    check(r#""type": "integer", "range": [2, 4, 8]"#, json!(3), "is 3, expected one of 2, 4, 8");
     let ratio = r#""type": "number", "min": 0.5, "max": 1"#;
     check(ratio, json!(1), "");
     check(ratio, json!(0.4), "is 0.4, expected a number from 0.5 to 1");
@@ -75,64 +63,24 @@ fn rules_hold_and_errors_say_what_is_allowed() {
     let name = r#""type": "string", "pattern": "^[a-z]+$""#;
     check(name, json!("abc"), "");
     check(name, json!(""), "");
-    check(
-        name,
-        json!("Abc"),
-        "is \"Abc\", expected a string that matches `^[a-z]+$`",
-    );
-    check(
-        name,
-        json!("a\u{1b}[2J"),
-        "has the character U+001B, which is not allowed",
-    );
-    check(
-        r#""type": "string", "range": ["a", "b"]"#,
-        json!("c"),
-        "is \"c\", expected one of \"a\", \"b\"",
-    );
+    check(name, json!("Abc"), "is \"Abc\", expected a string that matches `^[a-z]+$`");
+    check(name, json!("a\u{1b}[2J"), "has the character U+001B, which is not allowed");
+    check(r#""type": "string", "range": ["a", "b"]"#, json!("c"), "is \"c\", expected one of \"a\", \"b\"");
     let several = r#""type": "string", "range": ["a", "b"], "multichoice": true, "separator": ";""#;
     check(several, json!("b; a"), "");
-    check(
-        several,
-        json!("b;c"),
-        "is \"b;c\", expected any of \"a\", \"b\", separated by `;`",
-    );
+    check(several, json!("b;c"), "is \"b;c\", expected any of \"a\", \"b\", separated by `;`");
     check(r#""type": "boolean""#, json!(true), "");
-    check(
-        r#""type": "boolean""#,
-        json!("true"),
-        "is \"true\", expected true or false",
-    );
-    check(
-        r#""type": "string", "required": true"#,
-        json!(""),
-        "is empty, expected a string",
-    );
-    check(
-        r#""type": "string", "required": true"#,
-        Value::Null,
-        "is required; give a string",
-    );
-    check(
-        r#""type": "integer", "required": true"#,
-        Value::Null,
-        "is required; give an integer",
-    );
-    check(
-        r#""type": "integer", "required": true, "default": 1"#,
-        Value::Null,
-        "",
-    );
+    check(r#""type": "boolean""#, json!("true"), "is \"true\", expected true or false");
+    check(r#""type": "string", "required": true"#, json!(""), "is empty, expected a string");
+    check(r#""type": "string", "required": true"#, Value::Null, "is required; give a string");
+    check(r#""type": "integer", "required": true"#, Value::Null, "is required; give an integer");
+    check(r#""type": "integer", "required": true, "default": 1"#, Value::Null, "");
     check(
         r#""type": "password", "pattern": "^.{8,}$""#,
         json!("s3cret"),
         "is not allowed as it is, expected a string that matches `^.{8,}$`",
     );
-    check(
-        r#""type": "password""#,
-        json!(12345),
-        "is not allowed as it is, expected a string",
-    );
+    check(r#""type": "password""#, json!(12345), "is not allowed as it is, expected a string");
 }
 
 #[test]
@@ -159,23 +107,14 @@ fn everything_wrong_is_named_at_once_with_its_line() {
     "#);
     let many: serde_json::Map<_, _> = (0..30).map(|i| (format!("k{i}"), json!(1))).collect();
     let error = refusal(&sample(), &Value::Object(many).to_string(), None);
-    assert!(
-        error.starts_with("30 things are wrong") && error.ends_with("and 10 more"),
-        "{error}"
-    );
+    assert!(error.starts_with("30 things are wrong") && error.ends_with("and 10 more"), "{error}");
 }
 
 #[test]
 fn answers_are_merged_into_the_defaults() {
-    let answers = Document::from_value(
-        "answers",
-        json!({"cluster": {"shard": {"count": 5}}, "env": null}),
-    );
+    let answers = Document::from_value("answers", json!({"cluster": {"shard": {"count": 5}}, "env": null}));
     let Answers { values, passwords } = sample().complete(&answers, None).unwrap();
-    assert_eq!(
-        values["cluster"]["shard"],
-        json!({"count": 5, "cpu": 2, "memory": 4096, "volume_size": 20})
-    );
+    assert_eq!(values["cluster"]["shard"], json!({"count": 5, "cpu": 2, "memory": 4096, "volume_size": 20}));
     assert_eq!(values["env"]["router"]["listen_port"], 6500);
     assert_eq!(values["env"]["shard"]["admin_password"], "");
     assert!(passwords.is_empty(), "an empty password is no secret");
@@ -185,34 +124,19 @@ fn answers_are_merged_into_the_defaults() {
 fn answers_are_merged_over_those_of_an_existing_cluster() {
     let config = sample();
     let answers = json!({"cluster": {"shard": {"count": 5}}, "env": {"shard": {"admin_password": "s3cret"}}});
-    let first = config
-        .complete(&Document::from_value("answers", answers), None)
-        .unwrap();
-    assert_eq!(
-        first.passwords["env.shard.admin_password"]
-            .as_ref()
-            .unwrap()
-            .expose(),
-        "s3cret"
-    );
+    let first = config.complete(&Document::from_value("answers", answers), None).unwrap();
+    assert_eq!(first.passwords["env.shard.admin_password"].as_ref().unwrap().expose(), "s3cret");
 
     let answers = Document::from_value("answers", json!({"env": {"shard": {"max_memory_mb": 512}}}));
     let second = config.complete(&answers, Some(&first.values)).unwrap();
     assert_eq!(second.values["cluster"]["shard"]["count"], 5);
-    assert!(
-        second.passwords["env.shard.admin_password"].is_none(),
-        "it is kept where it is stored"
-    );
+    assert!(second.passwords["env.shard.admin_password"].is_none(), "it is kept where it is stored");
 
     let change = r#"{"env": {"shard": {"admin_password": "other"}}}"#;
     insta::assert_snapshot!(refusal(&config, change, Some(&first.values)), @"answers.json:1: `env.shard.admin_password` can't be changed after creation; leave it out");
     let config = one(r#""type": "integer", "changeable": false, "default": 3"#).unwrap();
     let recorded = json!({"cluster": {"x": 3}});
-    assert!(
-        config
-            .complete(&Document::from_value("a", recorded.clone()), Some(&recorded))
-            .is_ok()
-    );
+    assert!(config.complete(&Document::from_value("a", recorded.clone()), Some(&recorded)).is_ok());
     insta::assert_snapshot!(refusal(&config, r#"{"cluster": {"x": 4}}"#, Some(&recorded)), @"answers.json:1: `cluster.x` can't be changed after creation; it is 3");
 }
 
@@ -225,39 +149,18 @@ fn a_config_whose_rules_make_no_sense_is_refused() {
     check(r#""type": "int""#, "config.json:3: unknown variant `int`");
     check(r#""type": "string", "color": "red""#, "unknown field `color`");
     check(r#""type": "array""#, "must be there for type `array`");
-    check(
-        r#""type": "string", "properties": [{"type": "string", "key": "y"}]"#,
-        "and for no other",
-    );
+    check(r#""type": "string", "properties": [{"type": "string", "key": "y"}]"#, "and for no other");
     check(r#""type": "string", "min": 1"#, "has no order");
-    check(
-        r#""type": "integer", "min": 0.5"#,
-        "is `integer`, but `min` or `max` is not",
-    );
+    check(r#""type": "integer", "min": 0.5"#, "is `integer`, but `min` or `max` is not");
     check(r#""type": "number", "step": 2"#, "is for integers only");
     check(r#""type": "integer", "step": 0"#, "expected a nonzero u64");
     check(r#""type": "integer", "pattern": "1""#, "is for texts only");
     check(r#""type": "string", "pattern": "(""#, "not a regular expression");
-    check(
-        r#""type": "string", "multichoice": true"#,
-        "needs a string with a `range`",
-    );
-    check(
-        r#""type": "integer", "range": ["1"]"#,
-        "holds values of another type",
-    );
-    check(
-        r#""type": "integer", "min": 3, "default": 2"#,
-        "is 2, expected an integer of at least 3",
-    );
-    check(
-        r#""type": "integer", "default": "2""#,
-        "is \"2\", expected an integer",
-    );
-    check(
-        r#""type": "string", "pattern": "^a$", "default": "b""#,
-        "expected a string that matches",
-    );
+    check(r#""type": "string", "multichoice": true"#, "needs a string with a `range`");
+    check(r#""type": "integer", "range": ["1"]"#, "holds values of another type");
+    check(r#""type": "integer", "min": 3, "default": 2"#, "is 2, expected an integer of at least 3");
+    check(r#""type": "integer", "default": "2""#, "is \"2\", expected an integer");
+    check(r#""type": "string", "pattern": "^a$", "default": "b""#, "expected a string that matches");
     let twice = r#"{"type": "array", "properties": [{"key": "a", "type": "string"}, {"key": "a", "type": "string"}]}"#;
     insta::assert_snapshot!(load(twice).unwrap_err(), @"");
     insta::assert_snapshot!(load(r#"{"type": "array", "properties": [{"key": "a.b", "type": "string"}]}"#).unwrap_err(), @"");
@@ -268,10 +171,7 @@ fn a_config_whose_rules_make_no_sense_is_refused() {
 fn the_template_is_commented_and_reads_back_as_the_defaults() {
     let config = sample();
     let text = config.template();
-    assert_eq!(
-        Document::read("t", text.as_bytes()).unwrap().value(),
-        &config.defaults()
-    );
+    assert_eq!(Document::read("t", text.as_bytes()).unwrap().value(), &config.defaults());
     insta::assert_snapshot!(text.lines().take(21).collect::<Vec<_>>().join("\n"), @r#"
     {
       // Cluster settings
@@ -302,27 +202,18 @@ fn set_takes_the_type_from_the_item() {
     let config = sample();
     let mut answers = json!({});
     let mut check = |path: &str, text: &str, want: &str| {
-        let got = config
-            .set(&mut answers, path, text)
-            .map_or_else(|e| e.to_string(), |()| answers.to_string());
+        let got =
+            config.set(&mut answers, path, text).map_or_else(|e| e.to_string(), |()| answers.to_string());
         assert_eq!(got, want);
     };
     check("cluster.shard.count", "5", r#"{"cluster":{"shard":{"count":5}}}"#);
-    check(
-        "cluster.name",
-        "5",
-        r#"{"cluster":{"name":"5","shard":{"count":5}}}"#,
-    );
+    check("cluster.name", "5", r#"{"cluster":{"name":"5","shard":{"count":5}}}"#);
     check(
         "cluster.shard.count",
         "five",
         "`cluster.shard.count` is \"five\", expected an integer from 1 to 50",
     );
-    check(
-        "cluster.shard.count",
-        "51",
-        "`cluster.shard.count` is 51, expected an integer from 1 to 50",
-    );
+    check("cluster.shard.count", "51", "`cluster.shard.count` is 51, expected an integer from 1 to 50");
     check(
         "cluster.shard.coun",
         "5",
@@ -338,11 +229,7 @@ fn set_takes_the_type_from_the_item() {
         "5",
         "`cluster.shard` is \"5\", expected an object with the keys cpu, memory, count, volume_size",
     );
-    check(
-        "cluster.name.x",
-        "5",
-        "`cluster.name.x` is not a key of this package: it has no keys below it",
-    );
+    check("cluster.name.x", "5", "`cluster.name.x` is not a key of this package: it has no keys below it");
 }
 
 /// An item of any kind whose default keeps its rules.
