@@ -34,7 +34,18 @@ impl Config {
         Ok(answers)
     }
 
-    /// The same, with what is wrong beside it.
+    /// The passwords that it asks for, none of them at hand.
+    pub(super) fn passwords(&self) -> BTreeMap<String, Option<Secret>> {
+        let mut paths = Vec::new();
+        self.root.for_each("", &mut |path, item| {
+            if item.kind == Kind::Password {
+                paths.push((path.to_owned(), None));
+            }
+        });
+        paths.into_iter().collect()
+    }
+
+    /// The same as [`complete`](Self::complete), with what is wrong beside it.
     pub(super) fn merge(&self, given: &Document, recorded: Option<&Value>) -> (Answers, Problems) {
         let mut merge =
             Merge { config: self, given, passwords: BTreeMap::new(), problems: Problems::default() };

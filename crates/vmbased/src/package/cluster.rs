@@ -1,6 +1,7 @@
 //! From a cluster document to the wanted cluster, with every rule that its types can't hold.
 
 use super::{
+    answers::Answers,
     document::{Document, join},
     nodes::Size,
     problems::Problems,
@@ -31,17 +32,26 @@ pub(super) struct Wanted {
 pub(super) struct Reading<'a> {
     document: &'a Document,
     cluster: &'a ClusterId,
+    /// Their key paths.
+    passwords: BTreeSet<&'a str>,
     problems: Problems,
     pub(super) warnings: Vec<String>,
 }
 
-/// Reads `document` as a cluster with the id `cluster` of the version `app`. Whether its name is a good one is
-/// not checked: a package need not have one.
+/// Reads `document`, which was filled with `answers`, as the cluster `cluster` of the version `app`. Whether its
+/// name is a good one is not checked: a package need not have one.
 ///
 /// # Errors
 /// `Invalid` with everything that is wrong, each with line and key path.
-pub(super) fn read_cluster(document: &Document, cluster: &ClusterId, app: &AppVersionId) -> Result<Wanted> {
-    let mut reading = Reading { document, cluster, problems: Problems::default(), warnings: Vec::new() };
+pub(super) fn read_cluster(
+    document: &Document,
+    answers: &Answers,
+    cluster: &ClusterId,
+    app: &AppVersionId,
+) -> Result<Wanted> {
+    let passwords = answers.passwords.keys().map(String::as_str).collect();
+    let mut reading =
+        Reading { document, cluster, passwords, problems: Problems::default(), warnings: Vec::new() };
     reading.check_marks();
     std::mem::take(&mut reading.problems).into_result()?;
     let block: ClusterBlock = document.decode()?;
@@ -183,8 +193,11 @@ impl Reading<'_> {
 
     fn check_env_marks(&mut self, at: &str, env: &serde_json::Map<String, Value>) {
         for (key, value) in env {
-            let is_whole = value.as_str().and_then(marked_path).is_some_and(|path| !has_mark(path));
-            if !is_whole || has_mark(key) {
+            if has_mark(key) {
+                self.wrong(at, misplaced(&key.as_str().into()));
+            }
+            let password = value.as_str().and_then(marked_path);
+            if password.is_none_or(|path| !self.passwords.contains(path)) {
                 self.check_no_marks(&join(at, key), value);
             }
         }

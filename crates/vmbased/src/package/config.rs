@@ -151,7 +151,7 @@ impl Config {
         let keys = item.properties.iter().map(|child| child.key.as_str());
         let near = keys.clone().map(|known| (distance(known, key), known)).min();
         let mut paths = Vec::new();
-        self.root.collect_paths("", &mut paths);
+        self.root.for_each("", &mut |path, _| paths.push(path.to_owned()));
         let meant = match near {
             Some((distance, known)) if distance <= 1 + key.len() / 4 => Some(known),
             _ => paths.iter().find(|path| path.ends_with(&format!(".{key}"))).map(String::as_str),
@@ -294,11 +294,12 @@ impl Item {
         parsed.unwrap_or_else(|| text.into())
     }
 
-    fn collect_paths(&self, path: &str, paths: &mut Vec<String>) {
+    /// Calls `each` with every item below this one, and its path.
+    pub(super) fn for_each(&self, path: &str, each: &mut impl FnMut(&str, &Item)) {
         for item in &self.properties {
             let path = join(path, &item.key);
-            item.collect_paths(&path, paths);
-            paths.push(path);
+            each(&path, item);
+            item.for_each(&path, each);
         }
     }
 
@@ -315,7 +316,7 @@ impl Item {
         let is_array = self.kind == Kind::Array;
         let is_number = matches!(self.kind, Kind::Integer | Kind::Number);
         let is_text = matches!(self.kind, Kind::String | Kind::Password);
-        if is_array != !self.properties.is_empty() {
+        if is_array == self.properties.is_empty() {
             wrong("properties", "must be there for type `array`, with at least one item, and for no other");
         }
         if !is_number && (self.min.is_some() || self.max.is_some()) {

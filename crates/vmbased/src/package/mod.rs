@@ -127,13 +127,16 @@ impl Package {
         let metadata = read_metadata(&file("package.json")?)?;
         let config = Config::load(&file("config.json")?)?;
         let package = Self { metadata, config, template: Template::load(archive)? };
-        let defaults = Document::from_value("the defaults", json!({}));
+        let nothing = Document::from_value("the defaults", json!({}));
         // What is required and has no default may be missing here; everything else was checked with the config.
-        let (answers, _) = package.config.merge(&defaults, None);
-        let wanted = package
-            .wanted(&answers, &ClusterId::from("cl-0"), &package.version_id())
-            .map_err(|e| e.during("the package does not fit its own defaults"))?;
-        check_templates(archive, &wanted.spec)?;
+        let (without_passwords, _) = package.config.merge(&nothing, None);
+        let with_passwords = Answers { passwords: package.config.passwords(), ..without_passwords.clone() };
+        for answers in [with_passwords, without_passwords] {
+            let wanted = package
+                .wanted(&answers, &ClusterId::from("cl-0"), &package.version_id())
+                .map_err(|e| e.during("the package does not fit its own defaults"))?;
+            check_templates(archive, &wanted.spec)?;
+        }
         Ok(package)
     }
 
@@ -153,7 +156,7 @@ impl Package {
     }
 
     fn wanted(&self, answers: &Answers, cluster: &ClusterId, app: &AppVersionId) -> Result<Wanted> {
-        read_cluster(&self.template.render(answers)?, cluster, app)
+        read_cluster(&self.template.render(answers)?, answers, cluster, app)
     }
 
     /// The size of each role that shall change; none for a role that keeps the nodes it has, whatever has become

@@ -195,7 +195,7 @@ struct Capped(Vec<u8>);
 impl Write for Capped {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.0.len() + bytes.len() > MAX_OUTPUT {
-            return Err(io::Error::other(format!("more than {} MiB of output", MAX_OUTPUT >> 20)));
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
         self.0.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -211,6 +211,10 @@ pub(super) fn tera_error(file: &str, error: &tera::Error) -> Error {
     match error.kind() {
         tera::ErrorKind::SyntaxError(report) | tera::ErrorKind::RenderingError(report) => {
             Error::invalid(format!("{file}:{}: {}", report.span().start_line, report.message()))
+        }
+        // Only our own cap ends the output.
+        tera::ErrorKind::Io(_) => {
+            Error::invalid(format!("{file}: the output is larger than {} MiB", MAX_OUTPUT >> 20))
         }
         other => Error::invalid(format!("{file}: {other}")),
     }

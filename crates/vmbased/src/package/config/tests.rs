@@ -162,9 +162,9 @@ fn a_config_whose_rules_make_no_sense_is_refused() {
     check(r#""type": "integer", "default": "2""#, "is \"2\", expected an integer");
     check(r#""type": "string", "pattern": "^a$", "default": "b""#, "expected a string that matches");
     let twice = r#"{"type": "array", "properties": [{"key": "a", "type": "string"}, {"key": "a", "type": "string"}]}"#;
-    insta::assert_snapshot!(load(twice).unwrap_err(), @"");
-    insta::assert_snapshot!(load(r#"{"type": "array", "properties": [{"key": "a.b", "type": "string"}]}"#).unwrap_err(), @"");
-    insta::assert_snapshot!(one(r#""type": "integer", "max": 3, "default": 4"#).unwrap_err(), @"");
+    insta::assert_snapshot!(load(twice).unwrap_err(), @"config.json:1: `properties[1].key` is `a`, which is there twice");
+    insta::assert_snapshot!(load(r#"{"type": "array", "properties": [{"key": "a.b", "type": "string"}]}"#).unwrap_err(), @r#"config.json:1: `properties[0].key` is "a.b", expected letters, digits, `_` and `-`"#);
+    insta::assert_snapshot!(one(r#""type": "integer", "max": 3, "default": 4"#).unwrap_err(), @"config.json:3: `properties[0].properties[0].default`, the item of `cluster.x`, is 4, expected an integer of at most 3");
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn the_template_is_commented_and_reads_back_as_the_defaults() {
         // a string
         "description": "",
         // Subnet
-        // a string; required
+        // a string
         "subnet": "",
         // Shards
         "shard": {
