@@ -18,7 +18,7 @@ pub struct Config {
 
 /// One question, or a named group of questions (`type` `array`).
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Item {
     #[serde(rename = "type")]
     pub(super) kind: Kind,

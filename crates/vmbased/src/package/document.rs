@@ -1,8 +1,4 @@
 //! JSON text as people write it, with a place for every error.
-//!
-//! Two things are allowed beyond JSON, in every file of a package and in answers: comments from `//` to the
-//! end of the line, and a comma after the last element. Refused beyond JSON: a key twice in one object, an
-//! integer that 64 bits can't hold, and more than [`MAX_DEPTH`] levels.
 
 use provider_core::{Error, Result};
 use serde::{
@@ -16,6 +12,10 @@ use std::{collections::HashMap, fmt};
 pub const MAX_DEPTH: usize = 64;
 
 /// A JSON document: its value, what to call it in errors, and on which line each part begins.
+///
+/// Two things are allowed beyond JSON, in every file of a package and in answers: comments from `//` to the end
+/// of the line, and a comma after the last element. Three are refused beyond JSON: a key twice in one object, an
+/// integer that 64 bits can't hold, and more than [`MAX_DEPTH`] levels.
 #[derive(Clone, Debug)]
 pub struct Document {
     name: String,
@@ -27,7 +27,7 @@ impl Document {
     /// Reads `text`; `name` is what errors call it, for example a file's name.
     ///
     /// # Errors
-    /// `Invalid` with line and key path when it is not what the [module](self) describes.
+    /// `Invalid` with line and key path of what is wrong.
     pub fn read(name: &str, text: &[u8]) -> Result<Self> {
         let text = std::str::from_utf8(text)
             .map_err(|e| Error::invalid(format!("{name} is not UTF-8")).caused_by(&e))?;

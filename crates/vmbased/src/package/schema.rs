@@ -6,7 +6,7 @@ use serde_json::{Number, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct ClusterBlock {
     pub(super) name: String,
     #[serde(default)]
@@ -41,7 +41,7 @@ pub(super) struct ClusterBlock {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct NodeBlock {
     #[serde(default)]
     pub(super) role: String,
@@ -86,7 +86,7 @@ pub(super) struct NodeBlock {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct ContainerBlock {
     #[serde(rename = "type")]
     pub(super) kind: ContainerKind,
@@ -97,7 +97,7 @@ pub(super) struct ContainerBlock {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct VolumeBlock {
     /// GiB of all mount points together.
     #[serde(default)]
@@ -143,7 +143,7 @@ pub(super) enum Filesystem {
 
 /// Every key that some service may have; which one may have which is checked later.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct ServiceBlock {
     #[serde(rename = "type")]
     pub(super) kind: Option<ServiceKind>,
@@ -168,7 +168,7 @@ pub(super) enum ServiceKind {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct CommandBlock {
     pub(super) cmd: String,
     #[serde(default = "timeout_s")]
@@ -176,7 +176,7 @@ pub(super) struct CommandBlock {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct EndpointBlock {
     pub(super) port: Port,
     pub(super) protocol: String,
@@ -193,7 +193,7 @@ pub(super) enum Port {
 }
 
 #[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct HealthBlock {
     #[serde(default = "yes")]
     pub(super) enable: bool,
@@ -213,7 +213,7 @@ pub(super) struct HealthBlock {
 }
 
 #[derive(Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct MonitorBlock {
     #[serde(default = "yes")]
     enable: bool,
@@ -229,7 +229,7 @@ pub(super) struct MonitorBlock {
 }
 
 #[derive(Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct MonitorItem {
     #[serde(default)]
     unit: String,
@@ -244,7 +244,7 @@ struct MonitorItem {
 }
 
 #[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct TabBlock {
     pub(super) cmd: String,
     #[serde(default)]
@@ -256,7 +256,7 @@ pub(super) struct TabBlock {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct LoadBalancerBlock {
     pub(super) listener: String,
     pub(super) port: u16,

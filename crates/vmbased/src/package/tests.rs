@@ -438,7 +438,7 @@ fn a_node_block_keeps_its_rules() {
     check(
         "services",
         json!({"start": "run"}),
-        "invalid type: string \"run\", expected struct ServiceBlock in `IT.start`",
+        "invalid type: string \"run\", expected an object in `IT.start`",
     );
     check("agent_installed", json!(false), "");
     check("custom_metadata", json!({"cmd": "token.sh", "timeout": 60}), "");
