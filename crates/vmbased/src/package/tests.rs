@@ -126,6 +126,26 @@ fn the_sample_package_becomes_the_cluster_that_it_describes() {
 }
 
 #[test]
+fn the_redis_example_is_a_good_package() {
+    macro_rules! file {
+        ($($path:literal),*) => { [$(($path, include_str!(concat!("../../../../examples/redis/", $path)))),*] };
+    }
+    let package = archive(&file![
+        "package.json",
+        "config.json",
+        "cluster.json.tmpl",
+        "templates.json",
+        "templates/redis.conf.tera",
+        "templates/redis.sh.tera"
+    ]);
+    let conf = json!({"cluster": {"replica": {"count": 3}}});
+    let parsed = parse_with(&package, &conf, None).unwrap();
+    let nodes: Vec<_> = parsed.spec.nodes.keys().map(NodeId::as_str).collect();
+    assert_eq!(nodes, ["primary-1", "replica-1", "replica-2", "replica-3"]);
+    assert_eq!(parsed.spec.endpoints["redis"].port, 6379);
+}
+
+#[test]
 fn the_sample_package_survives_packing() {
     let bytes = archive(&KVGRID).to_bytes("kvgrid").unwrap();
     let package = Package::load(&Archive::read(&bytes).unwrap()).unwrap();
