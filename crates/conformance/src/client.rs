@@ -46,12 +46,7 @@ impl Client {
     ///
     /// # Errors
     /// `QuotaExceeded`; `IdempotentParameterMismatch` for a token that was used for something else.
-    pub async fn run_instances(
-        &self,
-        token: &Token,
-        launch: &Launch,
-        tags: &[Tags],
-    ) -> Answers<ResourceId> {
+    pub async fn run_instances(&self, token: &Token, launch: &Launch, tags: &[Tags]) -> Answers<ResourceId> {
         let parameters = format!("{launch:?} {tags:?}");
         self.create("RunInstances", token, parameters, tags, |state, now, tags| {
             state.launch(now, launch, tags)
@@ -63,11 +58,7 @@ impl Client {
     ///
     /// # Errors
     /// `QuotaExceeded`, `IdempotentParameterMismatch`.
-    pub async fn create_volumes(
-        &self,
-        token: &Token,
-        volumes: &[(u32, Tags)],
-    ) -> Answers<ResourceId> {
+    pub async fn create_volumes(&self, token: &Token, volumes: &[(u32, Tags)]) -> Answers<ResourceId> {
         let parameters = format!("{volumes:?}");
         self.create("CreateVolumes", token, parameters, volumes, |state, now, (size, tags)| {
             state.create_volume(now, *size, tags)
@@ -116,10 +107,7 @@ impl Client {
     ///
     /// # Errors
     /// As any request.
-    pub async fn attach_volumes(
-        &self,
-        pairs: &[(ResourceId, ResourceId)],
-    ) -> Answers<CloudVolume> {
+    pub async fn attach_volumes(&self, pairs: &[(ResourceId, ResourceId)]) -> Answers<CloudVolume> {
         self.each("AttachVolumes", pairs, |state, now, (volume, to)| state.attach(now, volume, to)).await
     }
 
@@ -127,10 +115,7 @@ impl Client {
     ///
     /// # Errors
     /// As any request.
-    pub async fn detach_volumes(
-        &self,
-        ids: &[ResourceId],
-    ) -> Answers<CloudVolume> {
+    pub async fn detach_volumes(&self, ids: &[ResourceId]) -> Answers<CloudVolume> {
         self.each("DetachVolumes", ids, State::detach).await
     }
 
@@ -138,10 +123,7 @@ impl Client {
     ///
     /// # Errors
     /// As any request.
-    pub async fn delete_volumes(
-        &self,
-        ids: &[ResourceId],
-    ) -> Answers<CloudVolume> {
+    pub async fn delete_volumes(&self, ids: &[ResourceId]) -> Answers<CloudVolume> {
         self.each("DeleteVolumes", ids, State::delete_volume).await
     }
 
@@ -149,10 +131,7 @@ impl Client {
     ///
     /// # Errors
     /// As any request.
-    pub async fn resize_volumes(
-        &self,
-        sizes: &[(ResourceId, u32)],
-    ) -> Answers<CloudVolume> {
+    pub async fn resize_volumes(&self, sizes: &[(ResourceId, u32)]) -> Answers<CloudVolume> {
         self.each("ResizeVolumes", sizes, |state, now, (id, gib)| state.resize_volume(now, id, *gib)).await
     }
 

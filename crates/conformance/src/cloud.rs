@@ -326,7 +326,12 @@ impl State {
         id
     }
 
-    pub(crate) fn launch(&mut self, now: Timestamp, launch: &Launch, tags: &Tags) -> Result<ResourceId, Fail> {
+    pub(crate) fn launch(
+        &mut self,
+        now: Timestamp,
+        launch: &Launch,
+        tags: &Tags,
+    ) -> Result<ResourceId, Fail> {
         if self.instances().len() >= self.limits.instances {
             return Err(fail("QuotaExceeded", format!("{} instances is the limit", self.limits.instances)));
         }
@@ -343,7 +348,12 @@ impl State {
         Ok(id)
     }
 
-    pub(crate) fn create_volume(&mut self, now: Timestamp, size_gib: u32, tags: &Tags) -> Result<ResourceId, Fail> {
+    pub(crate) fn create_volume(
+        &mut self,
+        now: Timestamp,
+        size_gib: u32,
+        tags: &Tags,
+    ) -> Result<ResourceId, Fail> {
         if self.volumes().len() >= self.limits.volumes {
             return Err(fail("QuotaExceeded", format!("{} volumes is the limit", self.limits.volumes)));
         }
@@ -391,11 +401,18 @@ impl State {
         Ok(kept.resource.clone())
     }
 
-    pub(crate) fn attach(&mut self, now: Timestamp, id: &ResourceId, to: &ResourceId) -> Result<CloudVolume, Fail> {
+    pub(crate) fn attach(
+        &mut self,
+        now: Timestamp,
+        id: &ResourceId,
+        to: &ResourceId,
+    ) -> Result<CloudVolume, Fail> {
         let instance = self.instance(now, to)?.resource.status;
         match instance {
             InstanceStatus::Running | InstanceStatus::Stopped => {}
-            InstanceStatus::Pending | InstanceStatus::Stopping => return Err(busy("instance", to, &instance)),
+            InstanceStatus::Pending | InstanceStatus::Stopping => {
+                return Err(busy("instance", to, &instance));
+            }
             _ => return Err(unfit("instance", to, &instance)),
         }
         let taken: Vec<_> = self.volumes().into_iter().filter_map(|volume| volume.held).collect();
@@ -440,7 +457,12 @@ impl State {
         Ok(kept.resource.clone())
     }
 
-    pub(crate) fn resize_volume(&mut self, now: Timestamp, id: &ResourceId, gib: u32) -> Result<CloudVolume, Fail> {
+    pub(crate) fn resize_volume(
+        &mut self,
+        now: Timestamp,
+        id: &ResourceId,
+        gib: u32,
+    ) -> Result<CloudVolume, Fail> {
         let kept = self.volume(now, id)?;
         match kept.resource.status {
             VolumeStatus::Available if gib >= kept.resource.size_gib => kept.resource.size_gib = gib,

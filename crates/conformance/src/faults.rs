@@ -38,9 +38,8 @@ impl Script {
     pub fn meet(&mut self, name: &'static str) -> Vec<Fault> {
         let seen = self.seen.entry(name).or_default();
         *seen += 1;
-        let meets = |entry: &&(&'static str, RangeInclusive<usize>, Fault)| {
-            entry.0 == name && entry.1.contains(seen)
-        };
+        let meets =
+            |entry: &&(&'static str, RangeInclusive<usize>, Fault)| entry.0 == name && entry.1.contains(seen);
         self.faults.iter().filter(meets).map(|(_, _, fault)| fault.clone()).collect()
     }
 

@@ -12,18 +12,17 @@ mod cloud;
 mod faults;
 mod ledger;
 mod pilot;
-mod scripted;
+pub mod scripted;
 
 pub use client::{Answers, Client};
 pub use clock::{Hold, VirtualClock};
 pub use cloud::{
-    Cloud, CloudInstance, CloudVolume, Fail, InstanceStatus, Launch, Limits, Tags,
-    VolumeStatus,
+    Cloud, CloudInstance, CloudVolume, Fail, InstanceStatus, Launch, Limits, Tags, VolumeStatus,
 };
 pub use faults::{Fault, Script};
 pub use ledger::MemoryLedger;
 pub use pilot::{Ending, Ran, ScriptedPilot};
-pub use scripted::{CreateVolume, DESCRIPTOR, RunInstance, ScriptedProvider, StopInstance};
+pub use scripted::ScriptedProvider;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

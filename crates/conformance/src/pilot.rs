@@ -3,8 +3,8 @@
 use crate::{Cloud, CloudInstance, Fault, InstanceStatus, Script, VirtualClock, lock};
 use async_trait::async_trait;
 use provider_core::{
-    AgentStatus, Clock, Command, CommandState, Error, ErrorKind, NodeId, Pilot, Report, ResourceId, Result, Timestamp,
-    Token,
+    AgentStatus, Clock, Command, CommandState, Error, ErrorKind, NodeId, Pilot, Report, ResourceId, Result,
+    Timestamp, Token,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -201,7 +201,8 @@ impl State {
             if cmd.contains(text) {
                 let met = met.entry(text).or_insert(0);
                 *met += 1;
-                let ending = endings.iter().find(|(t, occurrences, _)| *t == text && occurrences.contains(met));
+                let ending =
+                    endings.iter().find(|(t, occurrences, _)| *t == text && occurrences.contains(met));
                 found = found.or(ending.map(|(_, _, ending)| ending.clone()));
             }
         }

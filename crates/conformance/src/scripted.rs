@@ -1,25 +1,29 @@
 //! The provider of the scripted cloud: the whole of a plugin for a cloud of virtual machines, and a template
 //! for others.
 //!
-//! It keeps to four rules. Whatever changes something is a [`CloudCall`]. A handler makes one call with a
+//! It keeps to four rules. Whatever changes something is a [`CloudCall`](provider_core::CloudCall). A handler makes one call with a
 //! constant number and asks nothing else, so that it comes to the same result again from the ledger; the
-//! reply tells whether there was anything to do. A wait is one look through a [`Loader`]. [`classify`] alone
+//! reply tells whether there was anything to do. A wait is one look through a [`Loader`]. One function alone
 //! knows the cloud's error codes.
 
+pub mod calls;
+
 use crate::{
-    Client, Cloud, CloudInstance, CloudVolume, Fail, InstanceStatus, Launch, Tags, VolumeStatus,
-    cloud::Resource,
+    Client, Cloud, CloudInstance, CloudVolume, InstanceStatus, Launch, Tags, VolumeStatus, cloud::Resource,
 };
 use async_trait::async_trait;
+use calls::{
+    AttachVolume, CreateVolume, DeleteInstance, DeleteVolume, DetachVolume, ResizeInstance, ResizeVolume,
+    RunInstance, StartInstance, StopInstance, look_failed,
+};
 use provider_core::{
-    ActionKind, Attachment, AttachedVolume, Change, CloudCall, Cluster, ClusterDetails, ClusterId, ContainerKind,
+    ActionKind, AttachedVolume, Attachment, Change, Cluster, ClusterDetails, ClusterId, ContainerKind,
     DeploymentId, Descriptor, Error, ErrorKind, Facts, Handle, Headroom, InstanceReady, InstanceRef,
     InstanceResize, InstanceSpec, InstanceState, Look, Node, NodeId, Observation, Progress, Provider,
-    ProviderHandlerInterface, ResourceId, Result, RoleFacts, RoleSpec, RuntimeFacts, Shortfall, Started, Subnet,
-    SubnetId, SubnetQuery, Support, Sweeper, TaggedResource, TaskContext, Token, VmCloud, VolumeReady,
+    ProviderHandlerInterface, ResourceId, Result, RoleFacts, RoleSpec, RuntimeFacts, Shortfall, Started,
+    Subnet, SubnetId, SubnetQuery, Support, Sweeper, TaggedResource, TaskContext, VmCloud, VolumeReady,
     VolumeRef, VolumeResize, VolumeSpec, Vpc, VpcId, Zone,
 };
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -169,12 +173,7 @@ impl ProviderHandlerInterface for ScriptedProvider {
         Ok(Started::Done(()))
     }
 
-    async fn wait_resize_instances(
-        &self,
-        _: &Look,
-        _: &InstanceResize,
-        _: &Handle,
-    ) -> Result<Progress<()>> {
+    async fn wait_resize_instances(&self, _: &Look, _: &InstanceResize, _: &Handle) -> Result<Progress<()>> {
         Ok(Progress::Done(()))
     }
 
@@ -391,118 +390,6 @@ impl Sweeper for ScriptedProvider {
     }
 }
 
-/// Launches an instance. Those of equal size and image share a request; its token tells them apart from others.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RunInstance {
-    /// What is launched.
-    pub launch: Launch,
-    /// Whose it is.
-    pub tags: Tags,
-}
-
-#[async_trait]
-impl CloudCall for RunInstance {
-    type Api = Client;
-    type Reply = ResourceId;
-    const NAME: &'static str = "RunInstances";
-    const MAX: usize = 100;
-
-    fn group(&self) -> String {
-        format!("{} {}", self.launch.size, self.launch.image)
-    }
-
-    async fn send(client: &Client, token: &Token, items: &[Self]) -> Result<Vec<Result<ResourceId>>> {
-        let tags: Vec<_> = items.iter().map(|call| call.tags.clone()).collect();
-        answered(client.run_instances(token, &items[0].launch, &tags).await)
-    }
-
-    async fn find(client: &Client, token: &Token, items: &[Self]) -> Result<Option<Vec<Result<ResourceId>>>> {
-        made(client, token, items.len()).await
-    }
-}
-
-/// Makes a volume.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CreateVolume {
-    /// GiB.
-    pub size_gib: u32,
-    /// Whose it is.
-    pub tags: Tags,
-}
-
-#[async_trait]
-impl CloudCall for CreateVolume {
-    type Api = Client;
-    type Reply = ResourceId;
-    const NAME: &'static str = "CreateVolumes";
-    const MAX: usize = 100;
-
-    async fn send(client: &Client, token: &Token, items: &[Self]) -> Result<Vec<Result<ResourceId>>> {
-        let volumes: Vec<_> = items.iter().map(|call| (call.size_gib, call.tags.clone())).collect();
-        answered(client.create_volumes(token, &volumes).await)
-    }
-
-    async fn find(client: &Client, token: &Token, items: &[Self]) -> Result<Option<Vec<Result<ResourceId>>>> {
-        made(client, token, items.len()).await
-    }
-}
-
-/// What a token has made, once all of it is visible. Until then, and when it has made only a part, it is sent
-/// again: the cloud repeats its answer for the token.
-async fn made(client: &Client, token: &Token, wanted: usize) -> Result<Option<Vec<Result<ResourceId>>>> {
-    let made = client.find_made(token).await.map_err(look_failed)?;
-    Ok((made.len() == wanted).then(|| made.into_iter().map(Ok).collect()))
-}
-
-/// Calls on resources that there are. Sending one twice is the same as sending it once, so there is nothing to
-/// find.
-macro_rules! calls_by_id {
-    ($($(#[$doc:meta])* $call:ident { $($field:ident: $type:ty),+ } $name:literal -> $reply:ty, |$client:ident| $request:ident;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-        #[allow(missing_docs, reason = "they are the request's parameters")]
-        pub struct $call {
-            $(pub $field: $type,)+
-        }
-
-        #[async_trait]
-        impl CloudCall for $call {
-            type Api = Client;
-            type Reply = $reply;
-            const NAME: &'static str = $name;
-            const MAX: usize = 100;
-
-            async fn send($client: &Client, _: &Token, items: &[Self]) -> Result<Vec<Result<$reply>>> {
-                let items: Vec<_> = items.iter().cloned().map(|call| ($(call.$field),+)).collect();
-                answered($client.$request(&items).await)
-            }
-
-            async fn find(_: &Client, _: &Token, _: &[Self]) -> Result<Option<Vec<Result<$reply>>>> {
-                Ok(None)
-            }
-        }
-    )*};
-}
-
-calls_by_id! {
-    /// Stops an instance.
-    StopInstance { id: ResourceId } "StopInstances" -> CloudInstance, |client| stop_instances;
-    /// Starts an instance.
-    StartInstance { id: ResourceId } "StartInstances" -> CloudInstance, |client| start_instances;
-    /// Ends an instance for good.
-    DeleteInstance { id: ResourceId } "TerminateInstances" -> CloudInstance, |client| terminate_instances;
-    /// Gives a stopped instance another size.
-    ResizeInstance { id: ResourceId, size: String } "ResizeInstances" -> CloudInstance, |client| resize_instances;
-    /// Attaches a volume to an instance.
-    AttachVolume { id: ResourceId, to: ResourceId } "AttachVolumes" -> CloudVolume, |client| attach_volumes;
-    /// Detaches a volume from what holds it.
-    DetachVolume { id: ResourceId } "DetachVolumes" -> CloudVolume, |client| detach_volumes;
-    /// Deletes a volume.
-    DeleteVolume { id: ResourceId } "DeleteVolumes" -> CloudVolume, |client| delete_volumes;
-    /// Grows a volume.
-    ResizeVolume { id: ResourceId, size_gib: u32 } "ResizeVolumes" -> CloudVolume, |client| resize_volumes;
-}
-
 struct Instances(Arc<Cloud>);
 
 #[async_trait]
@@ -544,13 +431,14 @@ fn watched<R: Resource>(id: &ResourceId, found: Option<R>, want: R::Status) -> P
     let Some(now) = found else {
         return Progress::Pending { why: format!("`{id}` can't be seen yet"), again: AGAIN };
     };
-    match now.status() {
-        status if status == want => Progress::Done(now),
-        R::GONE => Progress::Lost { why: format!("`{id}` is gone") },
-        status => {
-            let why = format!("`{id}` is {}", format!("{status:?}").to_lowercase());
-            Progress::Pending { why, again: AGAIN }
-        }
+    let status = now.status();
+    if status == want {
+        Progress::Done(now)
+    } else if status == R::GONE {
+        Progress::Lost { why: format!("`{id}` is gone") }
+    } else {
+        let why = format!("`{id}` is {}", format!("{status:?}").to_lowercase());
+        Progress::Pending { why, again: AGAIN }
     }
 }
 
@@ -563,35 +451,10 @@ fn attached(volume: CloudVolume) -> AttachedVolume {
     AttachedVolume { device: volume.held.map(|(_, device)| device).unwrap_or_default() }
 }
 
-fn answered<R>(answer: Result<Vec<Result<R, Fail>>, Fail>) -> Result<Vec<Result<R>>> {
-    Ok(answer.map_err(classify)?.into_iter().map(|item| item.map_err(classify)).collect())
-}
-
 /// What is not there needs no deleting.
 fn unless_missing<R>(reply: Result<R>) -> Result<Option<R>> {
     match reply {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         other => other.map(Some),
     }
-}
-
-/// A look that was not answered has changed nothing.
-fn look_failed(fail: Fail) -> Error {
-    let error = classify(fail);
-    if error.kind() == ErrorKind::InDoubt { error.into_kind(ErrorKind::Unavailable) } else { error }
-}
-
-/// What the cloud's error codes mean.
-fn classify(fail: Fail) -> Error {
-    let kind = match fail.code {
-        "NoReply" => ErrorKind::InDoubt,
-        "AuthFailure" => ErrorKind::Unauthorized,
-        "NotFound" => ErrorKind::NotFound,
-        "IncorrectState" => ErrorKind::Conflict,
-        "QuotaExceeded" | "InsufficientCapacity" => ErrorKind::Quota,
-        "Throttling" => ErrorKind::RateLimited,
-        "Busy" | "ServiceUnavailable" => ErrorKind::Unavailable,
-        _ => ErrorKind::Invalid,
-    };
-    Error::new(kind, fail.message).code(fail.code).request_id(fail.request)
 }

@@ -1,0 +1,3 @@
+//! Proofs about the gateway, the engine and the frames, on a scripted cloud and a virtual clock.
+
+mod gateway;
