@@ -107,13 +107,8 @@ impl Store {
         let (queue, queued) = mpsc::channel(QUEUE);
         let mut writer = JoinSet::new();
         writer.spawn(
-            Writer {
-                db: opened.writer,
-                queue: queued,
-                clock: options.clock.clone(),
-                crash: options.crash,
-            }
-            .run(),
+            Writer { db: opened.writer, queue: queued, clock: options.clock.clone(), crash: options.crash }
+                .run(),
         );
         Ok(Self(Arc::new(Inner {
             deployment: opened.deployment,

@@ -152,10 +152,7 @@ async fn execute(db: &mut SqliteConnection, sql: &'static str) -> Result<()> {
 }
 
 async fn epoch(db: &mut SqliteConnection) -> Result<i64> {
-    sqlx::query_scalar("SELECT epoch FROM meta")
-        .fetch_one(db)
-        .await
-        .map_err(failed("reading who may write"))
+    sqlx::query_scalar("SELECT epoch FROM meta").fetch_one(db).await.map_err(failed("reading who may write"))
 }
 
 fn fenced() -> Error {
