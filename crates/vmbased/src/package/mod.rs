@@ -8,6 +8,7 @@ mod answers;
 mod cluster;
 mod config;
 mod document;
+mod item;
 mod nodes;
 mod problems;
 mod render;
