@@ -62,6 +62,13 @@ enum Turn {
 }
 
 impl VirtualClock {
+    /// Another clock that shows the same time.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self::default();
+        lock(&copy.state).now = self.now();
+        copy
+    }
+
     /// Lets a moment pass, as everything that is done takes one.
     pub fn pass(&self, time: Duration) {
         let mut state = lock(&self.state);

@@ -35,6 +35,7 @@ pub struct Limits {
     pub volumes: usize,
 }
 
+#[derive(Clone)]
 pub(crate) struct State {
     pub(crate) instances: BTreeMap<ResourceId, Kept<CloudInstance>>,
     pub(crate) volumes: BTreeMap<ResourceId, Kept<CloudVolume>>,
@@ -49,6 +50,7 @@ pub(crate) struct State {
 }
 
 /// A resource, the status that follows by itself, and when it becomes visible.
+#[derive(Clone)]
 pub(crate) struct Kept<R: Resource> {
     pub(crate) resource: R,
     then: Option<(Timestamp, R::Status)>,
@@ -225,6 +227,11 @@ impl Cloud {
             minted: 0,
         };
         Arc::new(Self { clock, state: Mutex::new(state) })
+    }
+
+    /// A copy that goes its own way from here.
+    pub(crate) fn copy(&self, clock: Arc<VirtualClock>) -> Arc<Self> {
+        Arc::new(Self { clock, state: Mutex::new(lock(&self.state).clone()) })
     }
 
     /// Lets a fault meet these occurrences of a request, counted from 1.

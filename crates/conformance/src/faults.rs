@@ -22,7 +22,7 @@ pub enum Fault {
 }
 
 /// Which fault meets which request: addressed by the request's name and its occurrence, counted from 1.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Script {
     faults: Vec<(&'static str, RangeInclusive<usize>, Fault)>,
     seen: BTreeMap<&'static str, usize>,

@@ -9,20 +9,24 @@
 mod client;
 mod clock;
 mod cloud;
+pub mod crash;
 mod faults;
 mod ledger;
 mod pilot;
 pub mod scripted;
+mod world;
 
 pub use client::{Answers, Client};
 pub use clock::{Hold, VirtualClock};
 pub use cloud::{
     Cloud, CloudInstance, CloudVolume, Fail, InstanceStatus, Launch, Limits, Tags, VolumeStatus,
 };
+pub use crash::Crash;
 pub use faults::{Fault, Script};
 pub use ledger::MemoryLedger;
 pub use pilot::{Ending, Ran, ScriptedPilot};
 pub use scripted::ScriptedProvider;
+pub use world::{APP, KEY, PASSWORD, RUNTIME, World, act, create, package};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -27,7 +27,7 @@ pub struct ScriptedPilot {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     agents: BTreeMap<ResourceId, Agent>,
     /// How service commands end that contain the text; by default well.
@@ -40,13 +40,14 @@ struct State {
     ran: Vec<Ran>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Agent {
     node: Option<NodeId>,
     commands: BTreeMap<Token, Order>,
 }
 
 /// A command that an agent has taken.
+#[derive(Clone)]
 struct Order {
     ends: Timestamp,
     report: Report,
@@ -78,6 +79,11 @@ impl ScriptedPilot {
     /// The agents of `cloud`.
     pub fn new(cloud: Arc<Cloud>, clock: Arc<VirtualClock>) -> Arc<Self> {
         Arc::new(Self { cloud, clock, state: Mutex::default() })
+    }
+
+    /// A copy that goes its own way from here.
+    pub(crate) fn copy(&self, cloud: Arc<Cloud>, clock: Arc<VirtualClock>) -> Arc<Self> {
+        Arc::new(Self { cloud, clock, state: Mutex::new(lock(&self.state).clone()) })
     }
 
     /// Lets a fault meet these occurrences of `submit` or `look`, counted from 1. `Vanish` makes the agent

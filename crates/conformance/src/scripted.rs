@@ -18,7 +18,7 @@ use calls::{
 };
 use provider_core::{
     ActionKind, AttachedVolume, Attachment, Change, Cluster, ClusterDetails, ClusterId, ContainerKind,
-    DeploymentId, Descriptor, Error, ErrorKind, Facts, Handle, Headroom, InstanceReady, InstanceRef,
+    DeploymentId, Descriptor, Error, Facts, Handle, Headroom, InstanceReady, InstanceRef,
     InstanceResize, InstanceSpec, InstanceState, Look, Node, NodeId, Observation, Progress, Provider,
     ProviderHandlerInterface, ResourceId, Result, RoleFacts, RoleSpec, RuntimeFacts, Shortfall, Started,
     Subnet, SubnetId, SubnetQuery, Support, Sweeper, TaggedResource, TaskContext, VmCloud, VolumeReady,
@@ -154,7 +154,7 @@ impl ProviderHandlerInterface for ScriptedProvider {
 
     async fn delete_instances(&self, cx: &TaskContext, instance: &InstanceRef) -> Result<Started<()>> {
         let call = DeleteInstance { id: instance.id.clone() };
-        let now = unless_missing(cx.call(0, &self.client(cx), call).await)?;
+        let now = cx.call(0, &self.client(cx), call).await?;
         Ok(now.map_or(Started::Done(()), |now| started(now, InstanceStatus::Gone).map(drop)))
     }
 
@@ -194,7 +194,7 @@ impl ProviderHandlerInterface for ScriptedProvider {
 
     async fn detach_volumes(&self, cx: &TaskContext, volume: &Attachment) -> Result<Started<()>> {
         let call = DetachVolume { id: volume.volume.id.clone() };
-        let now = unless_missing(cx.call(0, &self.client(cx), call).await)?;
+        let now = cx.call(0, &self.client(cx), call).await?;
         Ok(now.map_or(Started::Done(()), |now| started(now, VolumeStatus::Available).map(drop)))
     }
 
@@ -222,7 +222,7 @@ impl ProviderHandlerInterface for ScriptedProvider {
 
     async fn delete_volumes(&self, cx: &TaskContext, volume: &VolumeRef) -> Result<Started<()>> {
         let call = DeleteVolume { id: volume.id.clone() };
-        let now = unless_missing(cx.call(0, &self.client(cx), call).await)?;
+        let now = cx.call(0, &self.client(cx), call).await?;
         Ok(now.map_or(Started::Done(()), |now| started(now, VolumeStatus::Gone).map(drop)))
     }
 
@@ -449,12 +449,4 @@ fn ready(instance: CloudInstance) -> InstanceReady {
 
 fn attached(volume: CloudVolume) -> AttachedVolume {
     AttachedVolume { device: volume.held.map(|(_, device)| device).unwrap_or_default() }
-}
-
-/// What is not there needs no deleting.
-fn unless_missing<R>(reply: Result<R>) -> Result<Option<R>> {
-    match reply {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        other => other.map(Some),
-    }
 }

@@ -75,20 +75,26 @@ impl World {
     fn around(clock: Arc<VirtualClock>, cloud: Arc<Cloud>, pilot: Arc<ScriptedPilot>) -> Result<Self> {
         let dir = TempDir::new_in(scratch()).map_err(|e| Error::store("making a directory").caused_by(&e))?;
         let crash = Arc::new(Crash::new(clock.clone()));
-        let mut options = Options::new(dir.path().join("state"), clock.clone());
-        fs::create_dir(&options.dir).map_err(|e| Error::store("making a directory").caused_by(&e))?;
+        let mut options = Options::new(dir.path(), clock.clone());
         options.crash = crash.clone();
         Ok(Self { clock, cloud, pilot, crash, log: Arc::default(), options, dir })
     }
 
     /// The state directory.
     pub fn dir(&self) -> &Path {
-        &self.options.dir
+        self.dir.path()
     }
 
     /// How many commits SQLite has made in it, by its own count.
     pub fn commits(&self) -> u64 {
         self.options.commits()
+    }
+
+    /// How many requests that change something the cloud and the agents have got.
+    pub fn requests(&self) -> usize {
+        let is_look = |name: &str| name.starts_with("Describe") || name.starts_with("Find") || name == "look";
+        let (cloud, agents) = (self.cloud.requests(), self.pilot.requests());
+        cloud.into_iter().chain(agents).filter(|(name, _)| !is_look(name)).map(|(_, count)| count).sum()
     }
 
     /// What executors had to tell.

@@ -71,7 +71,7 @@ async fn made(client: &Client, token: &Token, wanted: usize) -> Result<Option<Ve
 /// Calls on resources that there are. Sending one twice is the same as sending it once, so there is nothing to
 /// find.
 macro_rules! calls_by_id {
-    ($($(#[$doc:meta])* $call:ident { $($field:ident: $type:ty),+ } $name:literal -> $reply:ty, |$client:ident| $request:ident;)*) => {$(
+    ($($(#[$doc:meta])* $call:ident { $($field:ident: $type:ty),+ } $name:literal -> $reply:ty, $request:ident, $answered:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[allow(missing_docs, reason = "they are the request's parameters")]
@@ -86,9 +86,9 @@ macro_rules! calls_by_id {
             const NAME: &'static str = $name;
             const MAX: usize = 100;
 
-            async fn send($client: &Client, _: &Token, items: &[Self]) -> Result<Vec<Result<$reply>>> {
+            async fn send(client: &Client, _: &Token, items: &[Self]) -> Result<Vec<Result<$reply>>> {
                 let items: Vec<_> = items.iter().cloned().map(|call| ($(call.$field),+)).collect();
-                answered($client.$request(&items).await)
+                $answered(client.$request(&items).await)
             }
 
             async fn find(_: &Client, _: &Token, _: &[Self]) -> Result<Option<Vec<Result<$reply>>>> {
@@ -100,21 +100,21 @@ macro_rules! calls_by_id {
 
 calls_by_id! {
     /// Stops an instance.
-    StopInstance { id: ResourceId } "StopInstances" -> CloudInstance, |client| stop_instances;
+    StopInstance { id: ResourceId } "StopInstances" -> CloudInstance, stop_instances, answered;
     /// Starts an instance.
-    StartInstance { id: ResourceId } "StartInstances" -> CloudInstance, |client| start_instances;
+    StartInstance { id: ResourceId } "StartInstances" -> CloudInstance, start_instances, answered;
     /// Ends an instance for good.
-    DeleteInstance { id: ResourceId } "TerminateInstances" -> CloudInstance, |client| terminate_instances;
+    DeleteInstance { id: ResourceId } "TerminateInstances" -> Option<CloudInstance>, terminate_instances, unless_missing;
     /// Gives a stopped instance another size.
-    ResizeInstance { id: ResourceId, size: String } "ResizeInstances" -> CloudInstance, |client| resize_instances;
+    ResizeInstance { id: ResourceId, size: String } "ResizeInstances" -> CloudInstance, resize_instances, answered;
     /// Attaches a volume to an instance.
-    AttachVolume { id: ResourceId, to: ResourceId } "AttachVolumes" -> CloudVolume, |client| attach_volumes;
+    AttachVolume { id: ResourceId, to: ResourceId } "AttachVolumes" -> CloudVolume, attach_volumes, answered;
     /// Detaches a volume from what holds it.
-    DetachVolume { id: ResourceId } "DetachVolumes" -> CloudVolume, |client| detach_volumes;
+    DetachVolume { id: ResourceId } "DetachVolumes" -> Option<CloudVolume>, detach_volumes, unless_missing;
     /// Deletes a volume.
-    DeleteVolume { id: ResourceId } "DeleteVolumes" -> CloudVolume, |client| delete_volumes;
+    DeleteVolume { id: ResourceId } "DeleteVolumes" -> Option<CloudVolume>, delete_volumes, unless_missing;
     /// Grows a volume.
-    ResizeVolume { id: ResourceId, size_gib: u32 } "ResizeVolumes" -> CloudVolume, |client| resize_volumes;
+    ResizeVolume { id: ResourceId, size_gib: u32 } "ResizeVolumes" -> CloudVolume, resize_volumes, answered;
 }
 
 fn answered<R>(answer: Answers<R>) -> Result<Vec<Result<R>>> {
@@ -125,6 +125,15 @@ fn answered<R>(answer: Answers<R>) -> Result<Vec<Result<R>>> {
 pub(super) fn look_failed(fail: Fail) -> Error {
     let error = classify(fail);
     if error.kind() == ErrorKind::InDoubt { error.into_kind(ErrorKind::Unavailable) } else { error }
+}
+
+/// What is not there needs neither detaching nor deleting.
+fn unless_missing<R>(answers: Answers<R>) -> Result<Vec<Result<Option<R>>>> {
+    let unless_missing = |answer| match answer {
+        Err(error) if Error::kind(&error) == ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    };
+    Ok(answered(answers)?.into_iter().map(unless_missing).collect())
 }
 
 /// What the cloud's error codes mean.

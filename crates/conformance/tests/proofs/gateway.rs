@@ -96,7 +96,8 @@ impl World {
     fn check_one_each(&self, replies: &[Result<ResourceId>]) {
         let mut launched: Vec<_> = self.cloud.instances().into_iter().map(|i| (i.tags.name, i.id)).collect();
         launched.sort();
-        let given = (0..).zip(replies).map(|(index, id)| (name(index), id.clone().unwrap()));
+        let given =
+            (0..).zip(replies).map(|(index, id)| (name(index), id.clone().expect("every call has a reply")));
         assert_eq!(launched, given.collect::<Vec<_>>());
     }
 }
