@@ -53,7 +53,7 @@ mod tests {
     fn a_node_gets_the_same_address_again_unless_it_is_taken() {
         let (deployment, cluster, node) = names();
         let first = choose(&deployment, &cluster, &node, &BTreeSet::new()).unwrap();
-        assert_eq!(first.to_string(), "127.220.57.205");
+        assert_eq!(first.to_string(), "127.229.92.96");
         assert_eq!(choose(&deployment, &cluster, &node, &BTreeSet::new()), Some(first));
         let second = choose(&deployment, &cluster, &node, &BTreeSet::from([first])).unwrap();
         assert_ne!(second, first);

@@ -150,14 +150,13 @@ fn describe(
     let mut details = ClusterDetails::default();
     for (node, id, instance, identity) in found {
         let state = if identity.is_running()? { "running" } else { "stopped" };
-        let count = processes.get(&instance.token).copied().unwrap_or(0);
         details.nodes.insert(
             node,
             lines([
                 ("instance", id.to_string()),
                 ("address", instance.address.to_string()),
                 ("state", state.to_owned()),
-                ("processes", count.to_string()),
+                ("processes", processes[&instance.token].to_string()),
                 ("disk use", mib(disk_use(&identity.dir)?)),
                 ("directory", identity.dir.display().to_string()),
             ]),

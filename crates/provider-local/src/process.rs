@@ -24,6 +24,7 @@ use std::{
         unix::{ffi::OsStrExt, fs::MetadataExt},
     },
     path::{Path, PathBuf},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -33,6 +34,9 @@ const MARK: &[u8] = b"PITRIX_INSTANCE=";
 const KILL_TIME: Duration = Duration::from_secs(5);
 /// How often the processes of an instance are sought and killed: they may have made new ones meanwhile.
 const ROUNDS: usize = 8;
+/// How often a process's arguments are read until it has some: it has none for a moment while it starts another
+/// program, which includes the moment after it was started itself.
+const EXEC_TRIES: usize = 500;
 
 /// What tells the processes of one instance from all others.
 #[derive(Clone, Debug)]
@@ -116,7 +120,7 @@ impl Identity {
     /// command that it was started with counts as well; one of an earlier Pitrix may have had another command.
     /// What the keeper starts may have its command too, but is marked.
     fn is_kept_by(&self, process: &Path) -> bool {
-        let Ok(bytes) = fs::read(process.join("cmdline")) else { return false };
+        let bytes = command_line(process);
         let args: Vec<&[u8]> = bytes.strip_suffix(&[0]).unwrap_or(&bytes).split(|byte| *byte == 0).collect();
         let dir = self.dir.as_os_str().as_bytes();
         let own: Vec<&[u8]> = self.agent.iter().map(String::as_bytes).chain([dir]).collect();
@@ -129,13 +133,13 @@ impl Identity {
 
 /// How many processes each of these instances has, its agent's included, by token.
 pub(crate) fn count(instances: &[Identity]) -> Result<BTreeMap<String, usize>> {
+    let mut counts: BTreeMap<_, _> = instances.iter().map(|instance| (instance.token.clone(), 0)).collect();
     let lock = |instance: &Identity| Some((file_id(&instance.dir.join("lock"))?, instance.token.clone()));
     let locks: BTreeMap<FileId, String> = instances.iter().filter_map(lock).collect();
-    let mut counts = BTreeMap::new();
     for process in all()? {
         let by_lock = || locked_files(&process).iter().find_map(|file| locks.get(file).cloned());
-        if let Some(token) = mark(&process).or_else(by_lock) {
-            *counts.entry(token).or_default() += 1;
+        if let Some(count) = mark(&process).or_else(by_lock).and_then(|token| counts.get_mut(&token)) {
+            *count += 1;
         }
     }
     Ok(counts)
@@ -172,6 +176,18 @@ fn find(is_it: impl Fn(&Path) -> bool) -> Result<Vec<Process>> {
         }
     }
     Ok(found)
+}
+
+/// The arguments of `process`, each ended by a zero byte; empty for one that has ended.
+fn command_line(process: &Path) -> Vec<u8> {
+    for _ in 0..EXEC_TRIES {
+        match fs::read(process.join("cmdline")) {
+            // Between two programs, and that is soon over.
+            Ok(bytes) if bytes.is_empty() && process.join("exe").read_link().is_ok() => thread::yield_now(),
+            bytes => return bytes.unwrap_or_default(),
+        }
+    }
+    Vec::new()
 }
 
 /// The token in a process's environment. None as well when the process is another user's.
