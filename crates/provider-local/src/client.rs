@@ -82,7 +82,7 @@ impl DataDir {
         let (program, arguments) = instance
             .agent
             .split_first()
-            .ok_or_else(|| Error::bug("the local provider was built without an agent program"))?;
+            .ok_or_else(|| Error::invalid(format!("{}: no program for agents is known", what())))?;
         let log = instance.dir.join("log/drone.log");
         let log = OpenOptions::new().create(true).append(true).open(log).during(what)?;
         // The child is not awaited; the runtime reaps it, should it end before this process.

@@ -3,7 +3,7 @@
 use crate::{
     address,
     client::{Act, DataDir, Origin},
-    model::{InstanceFile, Kept},
+    model::{InstanceFile, Kept, VolumeFile},
     process::Identity,
 };
 use provider_core::{ClusterId, Error, InstanceReady, NodeId, Progress, ResourceId, Result};
@@ -134,19 +134,25 @@ impl Act for DeleteInstance {
         if let Some(instance) = data.instances.find(&self.id)? {
             data.identity(&self.id, &instance)?.end(data.grace)?;
         }
-        let _turn = data.turn();
-        for (id, mut volume) in data.volumes.all()? {
-            if volume.instance.as_ref() == Some(&self.id) {
-                volume.instance = None;
-                data.volumes.write(&id, &volume)?;
-            }
-        }
+        self.free_volumes(data)?;
         // The last step: as long as anything of it is there, the act is not done.
         data.instances.remove(&self.id)
     }
 
     fn find(&self, data: &DataDir, _: &Origin) -> Result<Option<()>> {
         Ok((!data.instances.has_any_of(&self.id)?).then_some(()))
+    }
+}
+
+impl DeleteInstance {
+    fn free_volumes(&self, data: &DataDir) -> Result<()> {
+        let _turn = data.turn();
+        for (id, volume) in data.volumes.all()? {
+            if volume.instance.as_ref() == Some(&self.id) {
+                data.volumes.write(&id, &VolumeFile { instance: None, ..volume })?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -194,7 +200,8 @@ impl Act for ResizeInstance {
     }
 
     fn find(&self, data: &DataDir, _: &Origin) -> Result<Option<()>> {
-        Ok(data.instances.get(&self.id).map(|instance| self.size.is_of(&instance))?.then_some(()))
+        let instance = data.instances.find(&self.id)?;
+        Ok(instance.filter(|instance| self.size.is_of(instance)).map(drop))
     }
 }
 

@@ -159,12 +159,12 @@ impl<T: Kept> Shelf<T> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             bytes => bytes.during(|| format!("reading `{}`", path.display()))?,
         };
-        let unreadable = || Error::store(format!("reading `{}`", path.display()));
+        let unreadable = || Error::conflict(format!("reading `{}`", path.display()));
         let value: serde_json::Value =
             serde_json::from_slice(&bytes).map_err(|e| unreadable().caused_by(&e))?;
         match value["version"].as_u64() {
             Some(version) if version > u64::from(T::VERSION) => {
-                Err(Error::store(format!("`{}` has version {version}, which is too new", path.display()))
+                Err(Error::conflict(format!("`{}` has version {version}, which is too new", path.display()))
                     .hint("use the newer Pitrix that wrote it; nothing was changed"))
             }
             _ => serde_json::from_value(value).map(Some).map_err(|e| unreadable().caused_by(&e)),
@@ -311,7 +311,7 @@ mod tests {
             let path = shelf.dir(&id).unwrap().join("volume.json");
             fs::write(&path, text).unwrap();
             let error = shelf.get(&id).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Store);
+            assert_eq!(error.kind(), ErrorKind::Conflict);
             assert_eq!(error.to_string(), message.replace("PATH", &path.display().to_string()));
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }

@@ -153,7 +153,8 @@ impl Act for ResizeVolume {
     }
 
     fn find(&self, data: &DataDir, _: &Origin) -> Result<Option<()>> {
-        Ok((data.volumes.get(&self.id)?.size_gib == self.size_gib).then_some(()))
+        let volume = data.volumes.find(&self.id)?;
+        Ok(volume.filter(|volume| volume.size_gib == self.size_gib).map(drop))
     }
 }
 
