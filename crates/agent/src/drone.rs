@@ -11,6 +11,7 @@ mod execute;
 mod instance;
 mod journal;
 mod keeper;
+mod keypair;
 mod output;
 mod processes;
 mod root;

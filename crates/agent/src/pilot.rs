@@ -20,13 +20,14 @@ impl Pilot for UnixPilot {
     async fn submit(&self, agent: &str, id: &Token, command: &Command) -> Result<()> {
         let request = Request::Submit { id: Cow::Borrowed(id), command: Cow::Borrowed(command) };
         let request = encode(&request)
-            .map_err(|e| Error::invalid(format!("command `{id}` can't be sent")).caused_by(&e))?;
+            .map_err(|e| Error::invalid(format!("command `{}` can't be sent", id.as_str())).caused_by(&e))?;
         let mut drone = connect(agent).await?;
         match exchange(&mut drone, &request, PROMPT).await {
             Ok(Reply::Accepted) => Ok(()),
             Ok(Reply::Refused(error)) => Err(error),
             Ok(_) => Err(Error::bug(format!("agent `{agent}` answered a command with something else"))),
-            Err(e) => Err(Error::in_doubt(format!("handing command `{id}` to agent `{agent}`")).caused_by(&e)),
+            Err(e) => Err(Error::in_doubt(format!("handing command `{}` to agent `{agent}`", id.as_str()))
+                .caused_by(&e)),
         }
     }
 
@@ -106,7 +107,8 @@ async fn open(path: &Path) -> io::Result<UnixStream> {
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
-    let directory = openat(CWD, directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let directory =
+        openat(CWD, directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let short = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
     UnixStream::connect(short).await
 }

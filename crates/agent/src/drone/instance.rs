@@ -38,8 +38,9 @@ struct Identity {
 impl Instance {
     /// The instance in this directory.
     pub(super) fn open(directory: &Path) -> Result<Self> {
-        let bad =
-            |e: &(dyn std::error::Error + 'static)| Error::store(format!("reading instance `{}`", directory.display())).caused_by(e);
+        let bad = |e: &(dyn std::error::Error + 'static)| {
+            Error::store(format!("reading instance `{}`", directory.display())).caused_by(e)
+        };
         let directory = directory.canonicalize().map_err(|e| bad(&e))?;
         let text = fs::read(directory.join("instance.json")).map_err(|e| bad(&e))?;
         let identity: Identity = serde_json::from_slice(&text).map_err(|e| bad(&e))?;

@@ -142,7 +142,9 @@ impl Journal {
             return Ok(());
         }
         if book.queue.len() >= LONGEST_QUEUE {
-            return Err(Error::unavailable(format!("the agent has {LONGEST_QUEUE} commands waiting already")));
+            return Err(Error::unavailable(format!(
+                "the agent has {LONGEST_QUEUE} commands waiting already"
+            )));
         }
         let number = book.next;
         let text = stored::store(&Accepted { number, id: id.clone(), command })?;
@@ -209,7 +211,10 @@ impl Book {
     fn write(&mut self, line: &Line) -> Result<()> {
         let text = stored::store(line)? + "\n";
         self.lines += 1;
-        self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_data()).map_err(|e| failed("writing", &e))
+        self.file
+            .write_all(text.as_bytes())
+            .and_then(|()| self.file.sync_data())
+            .map_err(|e| failed("writing", &e))
     }
 }
 

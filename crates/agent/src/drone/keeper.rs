@@ -40,7 +40,16 @@ const STEADY: Duration = Duration::from_secs(60);
 /// What of the environment of whoever started the drone reaches its instance. The rest may hold that person's
 /// secrets.
 const KEPT: [&str; 11] = [
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH",
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LANGUAGE",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
     "RUST_BACKTRACE",
 ];
 
@@ -158,7 +167,8 @@ fn start_worker(instance: &Instance) -> io::Result<Pid> {
     if let Some(name) = arguments.next() {
         worker.arg0(name);
     }
-    let kept = |name: &OsStr| KEPT.iter().any(|kept| name == *kept) || name.as_encoded_bytes().starts_with(b"LC_");
+    let kept =
+        |name: &OsStr| KEPT.iter().any(|kept| name == *kept) || name.as_encoded_bytes().starts_with(b"LC_");
     let child = worker
         .args(arguments)
         .env_clear()

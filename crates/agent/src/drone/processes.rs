@@ -199,8 +199,7 @@ mod tests {
             let (name, value) = mark.variable.split_once('=').unwrap();
             sh.env(name, value);
         }
-        let mut child =
-            sh.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = sh.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         // The script says `ready` once everything that it starts is there.
         let mut ready = [0; 6];
         io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
@@ -211,7 +210,8 @@ mod tests {
     fn every_sign_is_enough_and_nothing_else_is_found() {
         let mark = Mark::new("MARK", "every-sign", None);
         assert!(mark.find().is_empty());
-        let close_all = "for fd in /proc/self/fd/*; do n=${fd##*/}; [ $n -gt 2 ] && eval \"exec $n>&-\"; done; ";
+        let close_all =
+            "for fd in /proc/self/fd/*; do n=${fd##*/}; [ $n -gt 2 ] && eval \"exec $n>&-\"; done; ";
         let mut by_handle = start(&mark, "echo ready; read x", false);
         let mut by_variable = start(&mark, &format!("{close_all} echo ready; read x"), true);
         let mut found: Vec<_> =

@@ -8,7 +8,10 @@ use crate::drone::durable::replace_at;
 use provider_core::{Error, Result};
 use rustix::{
     fd::OwnedFd,
-    fs::{AtFlags, CWD, FileType, Mode, OFlags, RawMode, fstat, mkdirat, openat, readlinkat, statat, symlinkat, unlinkat},
+    fs::{
+        AtFlags, CWD, FileType, Mode, OFlags, RawMode, fstat, mkdirat, openat, readlinkat, symlinkat,
+        unlinkat,
+    },
     io::Errno,
 };
 use std::{
@@ -39,6 +42,9 @@ impl Root<'_> {
     /// Makes the file have this content and these permission bits, and makes its directories. False when it
     /// had them.
     pub(super) fn write(&self, path: &str, content: &[u8], mode: u32) -> Result<bool> {
+        if self.mounts.contains_key(&spelled(path)?) {
+            return Err(Error::invalid(format!("`{path}` is a mount point and can't be a file")));
+        }
         let place = self.reach(path, true)?.expect("missing directories were made");
         if place.content()?.is_some_and(|(now, bits)| now == content && bits == mode & 0o777) {
             return Ok(false);
@@ -107,8 +113,12 @@ impl Root<'_> {
         for name in parents {
             at = format!("{at}/{name}");
             let mut next = openat(&directory, *name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty());
-            if make && next == Err(Errno::NOENT) {
-                mkdirat(&directory, *name, Mode::from_raw_mode(0o755)).map_err(|e| failed(&at, e))?;
+            if make && matches!(next, Err(Errno::NOENT)) {
+                match mkdirat(&directory, *name, Mode::from_raw_mode(0o755)) {
+                    // The application may have made it meanwhile.
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(e) => return Err(failed(&at, e)),
+                }
                 next = openat(&directory, *name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty());
             }
             directory = match next {
@@ -224,7 +234,11 @@ mod tests {
             (written, None) => assert!(written.unwrap(), "{path}"),
             (written, Some(why)) => {
                 let error = written.unwrap_err();
-                assert_eq!((error.kind(), error.to_string().contains(why)), (ErrorKind::Invalid, true), "{error}");
+                assert_eq!(
+                    (error.kind(), error.to_string().contains(why)),
+                    (ErrorKind::Invalid, true),
+                    "{error}"
+                );
             }
         };
         check("/etc//redis/./redis.conf", None);
