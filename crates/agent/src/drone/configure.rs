@@ -200,6 +200,6 @@ mod tests {
             "a\n\n{{ env.password | int }}",
             "rendering `/etc/app.html`, line 3: a value is not accepted there",
         );
-        check("{% if %}", "");
+        check("\n{% endif %}", "rendering `/etc/app.html`, line 2: Unknown tag");
     }
 }

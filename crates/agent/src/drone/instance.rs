@@ -17,7 +17,7 @@ use std::{
 };
 
 /// How long a lock may be held by somebody who only looks whether it is free.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// An instance on this machine.
 pub(super) struct Instance {

@@ -273,3 +273,98 @@ fn remove(path: &Path) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use provider_core::ErrorKind;
+
+    fn instance(directory: &Path) -> Instance {
+        let identity = r#"{"version":1,"node":"db-1","address":"127.0.0.1","token":"t"}"#;
+        fs::write(directory.join("instance.json"), identity).unwrap();
+        Instance::open(directory).unwrap()
+    }
+
+    fn report(output: &str) -> Report {
+        Report { output: output.into(), ..Report::default() }
+    }
+
+    fn command(secret: &str) -> Command {
+        Command::Service { name: "start".into(), cmd: secret.into(), timeout_s: 1 }
+    }
+
+    #[test]
+    fn old_outputs_go_first_and_old_ids_later() {
+        let (mut states, mut ended) = (States::new(), VecDeque::new());
+        let id = |n: usize| Token::new(n.to_string());
+        for n in 0..=KEPT {
+            remember(&mut states, &mut ended, &id(n), report("text"));
+        }
+        let check = |n, expected: Option<&str>| {
+            let known = states.get(&id(n)).map(|state| match state {
+                CommandState::Ended(report) => report.output.as_str(),
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(known, expected, "{n}");
+        };
+        check(0, None);
+        check(1, Some(""));
+        check(KEPT - KEPT_OUTPUTS, Some(""));
+        check(KEPT - KEPT_OUTPUTS + 1, Some("text"));
+        check(KEPT, Some("text"));
+        assert_eq!((states.len(), ended.len()), (KEPT, KEPT));
+    }
+
+    #[test]
+    fn what_was_accepted_is_there_after_every_crash() {
+        let place = tempfile::tempdir().unwrap();
+        let instance = instance(place.path());
+        let [done, cut, waiting] = ["done", "cut", "waiting"].map(Token::new);
+        {
+            let (journal, interrupted) = Journal::open(&instance).unwrap();
+            assert_eq!(interrupted, []);
+            for id in [&done, &cut, &waiting, &done] {
+                journal.accept(id, command("s3cret")).unwrap();
+            }
+            let first = journal.start().unwrap();
+            journal.end(first.number, &first.id, report("one")).unwrap();
+            assert_eq!(journal.start().unwrap().id, cut);
+            assert_eq!(journal.start().unwrap().id, waiting);
+        }
+        // As if the machine had lost the last line, which nobody was told of.
+        let path = instance.drone().join("journal");
+        let lines = fs::read_to_string(&path).unwrap();
+        assert!(!lines.contains("s3cret"));
+        fs::write(&path, &lines[..lines.len() - 3]).unwrap();
+
+        let (journal, interrupted) = Journal::open(&instance).unwrap();
+        assert_eq!(interrupted, [(2, cut.clone())]);
+        journal.end(2, &cut, report("cut")).unwrap();
+        journal.compact(&mut journal.book()).unwrap();
+        let next = journal.start().unwrap();
+        assert_eq!((next.number, next.id), (3, waiting.clone()));
+        drop(journal);
+
+        let (journal, interrupted) = Journal::open(&instance).unwrap();
+        assert_eq!(interrupted, [(3, waiting.clone())]);
+        let states = journal.states();
+        let state = |id| states.borrow().get(id).cloned();
+        assert_eq!(state(&done), Some(CommandState::Ended(report("one"))));
+        assert_eq!(state(&cut), Some(CommandState::Ended(report("cut"))));
+        assert_eq!(state(&waiting), Some(CommandState::Running));
+        assert_eq!(queued_numbers(&instance.drone()).unwrap(), [3]);
+    }
+
+    #[test]
+    fn the_journal_of_a_newer_drone_is_left_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let instance = instance(place.path());
+        drop(Journal::open(&instance).unwrap());
+        let path = instance.drone().join("journal");
+        let newer = "{\"kind\":\"agent journal\",\"v\":2,\"body\":{}}\n";
+        fs::write(&path, newer).unwrap();
+        let Err(error) = Journal::open(&instance) else { panic!("it was opened") };
+        assert_eq!((error.kind(), error.hint_text().is_some()), (ErrorKind::Store, true));
+        assert_eq!(fs::read_to_string(&path).unwrap(), newer);
+    }
+}

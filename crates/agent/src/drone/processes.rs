@@ -43,7 +43,11 @@ impl Mark {
     /// A descriptor that children inherit as long as it is open here: an empty file without a path, which
     /// nobody else can open.
     pub(super) fn handle(&self) -> io::Result<OwnedFd> {
-        Ok(memfd_create(&self.handle, MemfdFlags::empty())?)
+        match memfd_create(&self.handle, MemfdFlags::NOEXEC_SEAL) {
+            // Linux before 6.3 does not know the flag, which some later ones insist on.
+            Err(Errno::INVAL) => Ok(memfd_create(&self.handle, MemfdFlags::empty())?),
+            other => Ok(other?),
+        }
     }
 
     /// The living processes that bear the mark, except this one. Those of other users are not seen.
@@ -190,53 +194,56 @@ fn links(pid: Pid, directory: &str) -> impl Iterator<Item = PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::{Child, Command, Stdio};
+    use std::{
+        collections::HashSet,
+        os::unix::process::ExitStatusExt,
+        process::{Child, Command, Stdio},
+        sync::Mutex,
+    };
 
-    fn start(mark: &Mark, script: &str, keep_environment: bool) -> Child {
-        let _handle = mark.handle().unwrap();
+    /// Starts a shell that is ready when this returns and then waits for its input.
+    fn start(script: &str, variable: Option<&Mark>, handle: Option<&Mark>) -> Child {
+        // A handle must not reach what other tests start.
+        static ONE: Mutex<()> = Mutex::new(());
+        let _one = ONE.lock().unwrap();
+        let _handle = handle.map(|mark| mark.handle().unwrap());
         let mut sh = Command::new("sh");
-        if keep_environment {
-            let (name, value) = mark.variable.split_once('=').unwrap();
-            sh.env(name, value);
-        }
-        let mut child = sh.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        // The script says `ready` once everything that it starts is there.
-        let mut ready = [0; 6];
-        io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+        sh.envs(variable.and_then(|mark| mark.variable.split_once('=')));
+        let script = format!("{script} echo ready; read x");
+        let mut child =
+            sh.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0; 6]).unwrap();
         child
     }
 
     #[test]
     fn every_sign_is_enough_and_nothing_else_is_found() {
         let mark = Mark::new("MARK", "every-sign", None);
-        assert!(mark.find().is_empty());
-        let close_all =
-            "for fd in /proc/self/fd/*; do n=${fd##*/}; [ $n -gt 2 ] && eval \"exec $n>&-\"; done; ";
-        let mut by_handle = start(&mark, "echo ready; read x", false);
-        let mut by_variable = start(&mark, &format!("{close_all} echo ready; read x"), true);
-        let mut found: Vec<_> =
-            mark.find().iter().map(|process| process.pid.as_raw_nonzero().get().cast_unsigned()).collect();
-        found.sort_unstable();
-        let mut started = [by_handle.id(), by_variable.id()];
-        started.sort_unstable();
-        assert_eq!(found, started);
-
-        let other = Mark::new("MARK", "every", None);
-        assert!(other.find().is_empty());
-        let family = Mark::new("MARK", "family", Some(Pid::from_child(&by_handle)));
-        assert_eq!(family.find().len(), 1);
+        let mut by_variable = start("", Some(&mark), None);
+        let mut by_handle = start("", None, Some(&mark));
+        let mut other = start("", Some(&Mark::new("MARK", "every", None)), None);
+        let check = |mark: &Mark, expected: &[&Child]| {
+            let found: HashSet<_> = mark.find().iter().map(|process| process.pid).collect();
+            let expected = expected.iter().map(|child| Pid::from_child(child)).collect();
+            assert_eq!(found, expected);
+        };
+        check(&mark, &[&by_variable, &by_handle]);
+        check(&Mark::new("MARK", "family", Some(Pid::from_child(&other))), &[&other]);
 
         end(|| mark.find(), Duration::ZERO).unwrap();
-        assert!(mark.find().is_empty());
-        by_handle.wait().unwrap();
-        by_variable.wait().unwrap();
+        check(&mark, &[]);
+        assert_eq!(by_variable.wait().unwrap().signal(), Some(9));
+        assert_eq!(by_handle.wait().unwrap().signal(), Some(9));
+        assert!(other.try_wait().unwrap().is_none());
+        other.kill().unwrap();
+        other.wait().unwrap();
     }
 
     #[test]
     fn who_does_not_listen_is_killed_after_the_grace() {
         let mark = Mark::new("MARK", "deaf", None);
-        let mut deaf = start(&mark, "trap '' TERM; echo ready; read x; read x", true);
+        let mut deaf = start("trap '' TERM;", Some(&mark), None);
         end(|| mark.find(), Duration::from_millis(10)).unwrap();
-        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&deaf.wait().unwrap()), Some(9));
+        assert_eq!(deaf.wait().unwrap().signal(), Some(9));
     }
 }
