@@ -197,6 +197,13 @@ impl Error {
         self
     }
 
+    /// Adds what a command printed, or another text that explains the error, below the message.
+    #[must_use]
+    pub fn because(mut self, text: impl Into<String>) -> Self {
+        self.0.causes.push(text.into());
+        self
+    }
+
     /// What kind of error it is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

@@ -272,11 +272,14 @@ impl Machine {
     }
 }
 
+/// How long a task pauses for quota. It doesn't count against its deadline.
+pub const QUOTA_PAUSE: Duration = Duration::from_secs(30);
+
 /// How long to pause before trying again for the `failures`-th time: 1 s, doubling up to a minute; for quota
-/// half a minute, always.
+/// always the same.
 fn pause(retry: Retry, failures: u32) -> Duration {
     match retry {
-        Retry::WaitQuota => Duration::from_secs(30),
+        Retry::WaitQuota => QUOTA_PAUSE,
         _ => Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(Duration::from_secs(60)),
     }
 }

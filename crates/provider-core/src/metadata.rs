@@ -5,7 +5,7 @@
 //!   "links": { "<name>": { "hosts": {..}, "endpoints": {..} } } }
 //! ```
 //! A node sees the hosts of the whole cluster and the parameters of its own role only. Numbers keep their
-//! exact digits; secrets are references until [`command`] resolves them inside a call's `send`.
+//! exact digits; secrets are references, resolved inside a call's `send`.
 
 use crate::{
     AgentApi, AgentCall, AgentVerb, Archive, Cluster, Command, Configuration, Disk, EnvValue, Error, NodeId,

@@ -109,6 +109,7 @@ pub(crate) fn cluster(roles: &[Role]) -> Cluster {
         backup_policy: None,
         incremental_backup_supported: false,
         display_tabs: Value::Null,
+        conf: Value::Null,
     };
     for role in roles {
         let group_size = role.replicas + 1;

@@ -1,0 +1,91 @@
+//! What happened, in order, for those who follow.
+
+use super::*;
+use provider_core::{ActionKind, JobState, TaskId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Something that happened to a job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Its place in the order of all events; grows, with gaps.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// To which job.
+    pub job: JobId,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What can happen to a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum EventKind {
+    /// It was accepted.
+    Accepted {
+        /// What it does.
+        action: ActionKind,
+        /// How many layers its plan has.
+        layers: u32,
+        /// How many tasks its plan has.
+        tasks: u32,
+    },
+    /// Somebody asked for another run.
+    Retried {
+        /// Which run this is, from 2.
+        run: u32,
+    },
+    /// Somebody asked to stop.
+    Cancelling,
+    /// An executor works on it; after a restart once more.
+    Started,
+    /// The tasks of a layer begin.
+    LayerStarted {
+        /// Which layer, from 0.
+        layer: u32,
+    },
+    /// A task has come to this; see [`TaskReport`].
+    Task {
+        /// Which task.
+        task: TaskId,
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// To what it has come.
+        #[serde(flatten)]
+        state: TaskState,
+    },
+    /// A task waits.
+    Waiting {
+        /// Which task.
+        task: TaskId,
+        /// For what.
+        why: String,
+    },
+    /// It has ended.
+    Ended {
+        /// How.
+        state: JobState,
+        /// Why it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Error>,
+    },
+}
+
+/// Whose events to read; by default everybody's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Only of this job.
+    pub job: Option<JobId>,
+    /// Only of the jobs of this cluster.
+    pub cluster: Option<ClusterId>,
+}
+
+impl Store {
+    /// The events after `seq` in their order, at most `limit`. Start with 0 and go on with the last one's.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn events(&self, _after: u64, _filter: &EventFilter, _limit: u32) -> Result<Vec<Event>> {
+        Err(soon())
+    }
+}
