@@ -146,9 +146,11 @@ fn a_volume_on_record_needs_only_what_it_grows_by() {
 #[test]
 fn what_only_takes_away_needs_nothing_and_is_never_refused() {
     let wants = RoleSpec { gpu: 1, cpu: 99, ..role() };
-    for action in
-        [Action::StopClusters, Action::DeleteClusters { keep_volumes: false }, Action::CeaseClusters]
-    {
+    for action in [
+        Action::StopClusters,
+        Action::DeleteClusters { keep_volumes: false, force: false },
+        Action::CeaseClusters,
+    ] {
         let facts = Capacity::default().facts(&change(action, 3, wants.clone()), Timestamp(0));
         assert_eq!(facts.shortfalls, []);
         assert!(facts.headroom.values().all(|room| room.needed == 0));
