@@ -106,7 +106,7 @@ impl<'a> Acceptance<'a> {
             }
             Some((status, ..)) => self.check_status(word(&status)?)?,
             None if self.action == ActionKind::CreateCluster && before.revision == 0 => {
-                self.check_name().await?
+                self.check_name().await?;
             }
             None => {
                 let message = format!("{}: there is no such cluster", self.attempt);

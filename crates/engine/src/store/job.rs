@@ -40,7 +40,7 @@ pub struct JobWork {
     /// What is to change.
     pub change: Change,
     /// How.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// When a failure ends it.
     pub policy: Policy,
 }
@@ -194,7 +194,7 @@ impl Store {
             .await
             .map_err(failed(format!("reading the plan of `{job}`")))?;
         let JobDoc { change, policy } = stored::read(&doc)?;
-        Ok(JobWork { info, change, plan: stored::read(&plan)?, policy })
+        Ok(JobWork { info, change, plan: Arc::new(stored::read(&plan)?), policy })
     }
 
     async fn read_jobs(&self, query: QueryAs<'_, Sqlite, Row, SqliteArguments>) -> Result<Vec<JobInfo>> {

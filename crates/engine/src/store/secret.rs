@@ -19,15 +19,16 @@ impl Keyring {
         if !path.exists() {
             let mut key = Zeroizing::new([0; 32]);
             fill_random(&mut *key);
-            create_private(path, hex::encode(&*key).as_bytes())?;
+            create_private(path, Zeroizing::new(hex::encode(key.as_slice())).as_bytes())?;
         }
-        Ok(id(&*read(path)?))
+        let key = read(path)?;
+        Ok(id(&key))
     }
 
     /// The key in `path`, which must be the one called `key_id`.
     pub(super) fn load(path: &Path, key_id: &str) -> Self {
         Self(read(path).and_then(|key| {
-            if id(&*key) == key_id {
+            if id(&key) == key_id {
                 return Ok(XChaCha20Poly1305::new((&*key).into()));
             }
             let message =
@@ -125,13 +126,13 @@ impl Store {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<[u8; 32]>> {
-    let bad = |why: String| {
-        Error::store(format!("reading the key file `{}`: {why}", path.display()))
+    let bad = |why: &str| {
+        Error::store(format!("the key file `{}` {why}", path.display()))
             .hint("put the right key file back; the sealed secrets are untouched")
     };
-    let text = Zeroizing::new(fs::read(path).map_err(|e| bad(e.to_string()))?);
+    let text = Zeroizing::new(fs::read(path).map_err(|e| bad("can't be read").caused_by(&e))?);
     let mut key = Zeroizing::new([0; 32]);
-    hex::decode_to_slice(text.trim_ascii(), &mut *key).map_err(|_| bad("it holds no key".into()))?;
+    hex::decode_to_slice(text.trim_ascii(), &mut *key).map_err(|_| bad("holds no key"))?;
     Ok(key)
 }
 
