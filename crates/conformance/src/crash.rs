@@ -155,7 +155,7 @@ fn start() -> Request {
 }
 
 fn delete() -> Request {
-    act("c", Action::DeleteClusters { keep_volumes: false })
+    act("c", Action::DeleteClusters { keep_volumes: false, force: false })
 }
 
 fn none(_: &World) {}
@@ -210,9 +210,21 @@ impl fmt::Display for Row {
     }
 }
 
-/// The head of the table.
+/// The head of the table that rows are printed in.
 pub const HEAD: &str =
     "action                    spec               boundaries  runs orphans duplicates wrong seconds";
+
+/// Crashes in every case, side by side.
+///
+/// # Errors
+/// As [`enumerate`].
+pub fn enumerate_all() -> Result<Vec<Row>> {
+    std::thread::scope(|scope| {
+        let cases: Vec<_> = CASES.iter().map(|case| scope.spawn(|| enumerate(case))).collect();
+        let joined = cases.into_iter().map(|case| case.join().map_err(|_| Error::bug("a case panicked")));
+        joined.map(Result::flatten).collect()
+    })
+}
 
 /// Crashes at each boundary of a case, and at sampled pairs of boundaries.
 ///
