@@ -49,14 +49,10 @@ fn main() -> Outcomes<()> {
     let arguments: Vec<_> = std::env::args().collect();
     let number = |name: &str, default| {
         let place = arguments.iter().position(|argument| argument == name);
-        place.map_or(Ok(default), |at| {
-            arguments.get(at + 1).map_or("", String::as_str).parse()
-        })
+        place.map_or(Ok(default), |at| arguments.get(at + 1).map_or("", String::as_str).parse())
     };
     let (rounds, seconds) = (number("--rounds", 3)?, number("--seconds", 2)?);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
     let report = runtime.block_on(measure(rounds, Duration::from_secs(seconds)))?;
     if arguments.iter().any(|argument| argument == "--json") {
         println!("{report:#}");
@@ -98,19 +94,10 @@ async fn measure(rounds: u64, time: Duration) -> Outcomes<Value> {
         .iter()
         .zip(levels)
         .map(|(in_flight, rounds)| {
-            let columns = [
-                "fsync_us",
-                "ours_per_s",
-                "naive_per_s",
-                "ratio",
-                "p50_us",
-                "p99_us",
-                "p50_over_3_fsync_us",
-            ];
-            let mut level: serde_json::Map<_, _> = columns
-                .iter()
-                .map(|column| ((*column).to_owned(), json!(median(&rounds, column))))
-                .collect();
+            let columns =
+                ["fsync_us", "ours_per_s", "naive_per_s", "ratio", "p50_us", "p99_us", "p50_over_3_fsync_us"];
+            let mut level: serde_json::Map<_, _> =
+                columns.iter().map(|column| ((*column).to_owned(), json!(median(&rounds, column)))).collect();
             level.insert("in_flight".into(), json!(in_flight));
             level.insert(
                 "steady_rounds".into(),
@@ -128,10 +115,7 @@ async fn measure(rounds: u64, time: Duration) -> Outcomes<Value> {
 }
 
 fn print(report: &Value) {
-    println!(
-        "{}; medians of the rounds",
-        report["settings"].as_str().unwrap_or_default()
-    );
+    println!("{}; medians of the rounds", report["settings"].as_str().unwrap_or_default());
     println!("in flight  fsync us    tasks/s  naive/s   ratio   p50 us   p99 us  steady rounds");
     for level in report["tasks"].as_array().into_iter().flatten() {
         let figure = |name: &str| level[name].as_f64().unwrap_or_default();
@@ -190,11 +174,7 @@ where
     let elapsed = begin.elapsed();
     latencies.sort_unstable();
     let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize];
-    Ok(Figures {
-        per_second: latencies.len() as f64 / elapsed.as_secs_f64(),
-        p50: at(0.5),
-        p99: at(0.99),
-    })
+    Ok(Figures { per_second: latencies.len() as f64 / elapsed.as_secs_f64(), p50: at(0.5), p99: at(0.99) })
 }
 
 async fn ours(in_flight: usize, time: Duration) -> Outcomes<Figures> {
@@ -202,43 +182,23 @@ async fn ours(in_flight: usize, time: Duration) -> Outcomes<Figures> {
     let store = store(dir.path()).await?;
     let job = accept(&store, submission(&[])?).await?;
     let tenure = store.take_over().await?;
-    let figures = run(in_flight, time, move |index| {
-        one(tenure.clone(), job.clone(), index)
-    })
-    .await?;
+    let figures = run(in_flight, time, move |index| one(tenure.clone(), job.clone(), index)).await?;
     store.close().await;
     Ok(figures)
 }
 
 async fn one(tenure: Tenure, job: JobId, index: u32) -> provider_core::Result<()> {
     let task = TaskId { layer: 0, index };
-    let key = CallKey {
-        job: job.clone(),
-        task,
-        n: 0,
-    };
+    let key = CallKey { job: job.clone(), task, n: 0 };
     tenure.look(&key).await?;
     let batch = Batch {
         token: Token::new(token(index)),
         name: NAME.into(),
-        items: vec![Intent {
-            key,
-            generation: 0,
-            body: BODY.as_bytes().to_vec(),
-        }],
+        items: vec![Intent { key, generation: 0, body: BODY.as_bytes().to_vec() }],
     };
     tenure.begin(&batch).await?;
-    tenure
-        .finish(&batch, vec![Outcome::Applied(REPLY.as_bytes().to_vec())])
-        .await?;
-    let report = TaskReport {
-        job,
-        task,
-        attempt: 1,
-        state: TaskState::Done,
-        deadline: None,
-        handle: None,
-    };
+    tenure.finish(&batch, vec![Outcome::Applied(REPLY.as_bytes().to_vec())]).await?;
+    let report = TaskReport { job, task, attempt: 1, state: TaskState::Done, deadline: None, handle: None };
     tenure.report(report, None).await
 }
 
@@ -273,10 +233,7 @@ async fn naive(in_flight: usize, time: Duration) -> Outcomes<Figures> {
             let failed = |e: sqlx::Error| provider_core::Error::store("the naive peer").caused_by(&e);
             for state in [intent, outcome, end] {
                 let mut db = db.lock().await;
-                sqlx::query("BEGIN IMMEDIATE")
-                    .execute(&mut *db)
-                    .await
-                    .map_err(failed)?;
+                sqlx::query("BEGIN IMMEDIATE").execute(&mut *db).await.map_err(failed)?;
                 state(&mut db, index).await.map_err(failed)?;
                 sqlx::query("COMMIT").execute(&mut *db).await.map_err(failed)?;
             }
@@ -292,13 +249,7 @@ fn intent(db: &mut SqliteConnection, index: u32) -> Written<'_> {
     Box::pin(async move {
         let insert = "INSERT INTO call (job, layer, idx, n, generation, token, pos, name, body, state, at)
             VALUES (1, 0, ?, 0, 0, ?, 0, ?, ?, 'intent', 0)";
-        sqlx::query(insert)
-            .bind(index)
-            .bind(token(index))
-            .bind(NAME)
-            .bind(BODY)
-            .execute(&mut *db)
-            .await?;
+        sqlx::query(insert).bind(index).bind(token(index)).bind(NAME).bind(BODY).execute(&mut *db).await?;
         let insert =
             "INSERT INTO task (job, layer, idx, state, attempt, started) VALUES (1, 0, ?, 'running', 1, 0)";
         sqlx::query(insert).bind(index).execute(db).await?;
@@ -320,10 +271,7 @@ fn end(db: &mut SqliteConnection, index: u32) -> Written<'_> {
         let update = "UPDATE task SET state = 'done', ended = 0 WHERE job = 1 AND layer = 0 AND idx = ?";
         sqlx::query(update).bind(index).execute(&mut *db).await?;
         let event = r#"{"kind":"event","v":1,"body":{"event":"task","task":{"layer":0,"index":0},"attempt":1,"state":"done"}}"#;
-        sqlx::query("INSERT INTO event (at, job, body) VALUES (0, 1, ?)")
-            .bind(event)
-            .execute(db)
-            .await?;
+        sqlx::query("INSERT INTO event (at, job, body) VALUES (0, 1, ?)").bind(event).execute(db).await?;
         Ok(())
     })
 }

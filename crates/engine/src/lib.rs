@@ -1,10 +1,17 @@
 //! Durable jobs: what was accepted is carried out, whatever crashes in between.
 //!
-//! What it is: the [`Store`] (records, jobs, secrets, events and the ledger of calls, in one SQLite file) and,
-//! on top of it, the executor that drives plans. What it is not: it knows no cloud and no command line.
+//! What it is: the [`Store`] (records, jobs, secrets, events and the ledger of calls, in one SQLite file),
+//! [`Control`], which plans and submits, and the [`Executor`], which drives plans. What it is not: it knows no
+//! cloud and no command line.
 //!
-//! Start reading at [`Store`], then [`Tenure`].
+//! Start reading at [`Control`], then [`Executor`], then [`Tenure`].
 
+mod control;
+mod executor;
+mod job;
 mod store;
+mod task;
 
+pub use control::{Control, Planned, ProviderSource, Request, Submitted};
+pub use executor::{Executor, Settings};
 pub use store::*;

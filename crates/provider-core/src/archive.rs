@@ -63,9 +63,7 @@ impl Archive {
     /// `Invalid` when `top` is not the name of a directory, or the archive is larger than the cap.
     pub fn to_bytes(&self, top: &str) -> Result<Vec<u8>> {
         if parts(top)?.len() != 1 {
-            return Err(Error::invalid(format!(
-                "`{top}` can't be the top directory of an archive"
-            )));
+            return Err(Error::invalid(format!("`{top}` can't be the top directory of an archive")));
         }
         let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
         for (path, content) in &self.files {
@@ -90,9 +88,7 @@ impl Archive {
 
     /// All files, ordered by path.
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.files
-            .iter()
-            .map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
+        self.files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
     }
 }
 
@@ -109,10 +105,7 @@ impl Intake {
     fn read(&mut self, packed: &[u8]) -> Result<Archive> {
         check_packed(packed.len())?;
         let bytes = Cell::new(0);
-        let mut tar = tar::Archive::new(Counted {
-            inner: GzDecoder::new(packed),
-            bytes: &bytes,
-        });
+        let mut tar = tar::Archive::new(Counted { inner: GzDecoder::new(packed), bytes: &bytes });
         let taken = self.take_all(&mut tar, &bytes);
         self.bytes.set(bytes.get());
         // A cap in the middle of an entry shows as damage; the cap is the better reason.
@@ -181,11 +174,7 @@ impl Intake {
     }
 
     fn check_total(&self) -> Result<()> {
-        if self.bytes.get() > Archive::MAX_UNPACKED {
-            Err(too_large_unpacked())
-        } else {
-            Ok(())
-        }
+        if self.bytes.get() > Archive::MAX_UNPACKED { Err(too_large_unpacked()) } else { Ok(()) }
     }
 
     fn enter_top(&mut self, name: &str, top: &str) -> Result<()> {
@@ -211,43 +200,29 @@ impl Intake {
     fn finish(&mut self) -> Result<Archive> {
         for path in self.files.keys() {
             let directory = path.match_indices('/').map(|(at, _)| &path[..at]);
-            if let Some(both) = directory
-                .into_iter()
-                .find(|directory| self.files.contains_key(*directory))
-            {
-                return Err(Error::invalid(format!(
-                    "the archive has `{both}` as a file and as a directory"
-                )));
+            if let Some(both) = directory.into_iter().find(|directory| self.files.contains_key(*directory)) {
+                return Err(Error::invalid(format!("the archive has `{both}` as a file and as a directory")));
             }
         }
-        Ok(Archive {
-            files: std::mem::take(&mut self.files),
-        })
+        Ok(Archive { files: std::mem::take(&mut self.files) })
     }
 }
 
 fn check_packed(len: usize) -> Result<()> {
     if len > Archive::MAX_PACKED {
         let max = Archive::MAX_PACKED >> 20;
-        return Err(Error::invalid(format!(
-            "the archive has {len} bytes, at most {max} MiB are allowed"
-        )));
+        return Err(Error::invalid(format!("the archive has {len} bytes, at most {max} MiB are allowed")));
     }
     Ok(())
 }
 
 fn too_large_unpacked() -> Error {
-    Error::invalid(format!(
-        "the archive holds more than {} MiB unpacked",
-        Archive::MAX_UNPACKED >> 20
-    ))
+    Error::invalid(format!("the archive holds more than {} MiB unpacked", Archive::MAX_UNPACKED >> 20))
 }
 
 fn outside(name: &str) -> Error {
-    Error::invalid(format!(
-        "the archive entry `{name}` is outside of the one top directory"
-    ))
-    .hint("pack the directory itself, for example `tar czf app-1.0.0.tgz app/`")
+    Error::invalid(format!("the archive entry `{name}` is outside of the one top directory"))
+        .hint("pack the directory itself, for example `tar czf app-1.0.0.tgz app/`")
 }
 
 /// The parts of a path inside the archive.
@@ -269,10 +244,7 @@ fn parts(name: &str) -> Result<Vec<&str>> {
     if bytes.len() > 1 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' {
         return refuse("names a drive");
     }
-    let parts: Vec<_> = name
-        .split(['/', '\\'])
-        .filter(|part| !matches!(*part, "" | "."))
-        .collect();
+    let parts: Vec<_> = name.split(['/', '\\']).filter(|part| !matches!(*part, "" | ".")).collect();
     if parts.contains(&"..") {
         return refuse("leads out of the archive");
     }
@@ -321,8 +293,7 @@ mod tests {
     fn packed(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
         let mut tar = tar::Builder::new(Vec::new());
         for (name, kind, content) in entries {
-            tar.append(&header(name, *kind, content.len() as u64), *content)
-                .unwrap();
+            tar.append(&header(name, *kind, content.len() as u64), *content).unwrap();
         }
         gzip(&tar.into_inner().unwrap())
     }
@@ -343,10 +314,7 @@ mod tests {
         ]);
         let archive = Archive::read(&bytes).unwrap();
         let files: Vec<_> = archive.files().collect();
-        assert_eq!(
-            files,
-            [("locale/en.json", b"[]".as_slice()), ("package.json", b"{}")]
-        );
+        assert_eq!(files, [("locale/en.json", b"[]".as_slice()), ("package.json", b"{}")]);
     }
 
     #[test]
@@ -377,9 +345,7 @@ mod tests {
 
     #[test]
     fn an_archive_that_claims_a_huge_file_is_refused_at_its_header() {
-        let (error, intake) = refusal(&gzip(
-            header("app/zeros", EntryType::Regular, 10 << 30).as_bytes(),
-        ));
+        let (error, intake) = refusal(&gzip(header("app/zeros", EntryType::Regular, 10 << 30).as_bytes()));
         insta::assert_snapshot!(error, @"the archive's file `app/zeros` has 10737418240 bytes, at most 5 MiB are allowed");
         assert_eq!((intake.entries, intake.bytes.get()), (1, 512));
     }
@@ -389,8 +355,7 @@ mod tests {
         let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
         let megabyte = vec![0; 1 << 20];
         for n in 0..200 {
-            gz.write_all(header(&format!("app/{n}"), EntryType::Regular, 1 << 20).as_bytes())
-                .unwrap();
+            gz.write_all(header(&format!("app/{n}"), EntryType::Regular, 1 << 20).as_bytes()).unwrap();
             gz.write_all(&megabyte).unwrap();
         }
         let (error, intake) = refusal(&gz.finish().unwrap());
@@ -402,8 +367,7 @@ mod tests {
     #[test]
     fn a_bomb_in_a_long_name_is_refused_at_the_cap() {
         let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
-        gz.write_all(header("././@LongLink", EntryType::GNULongName, 300 << 20).as_bytes())
-            .unwrap();
+        gz.write_all(header("././@LongLink", EntryType::GNULongName, 300 << 20).as_bytes()).unwrap();
         let megabyte = vec![b'a'; 1 << 20];
         for _ in 0..300 {
             gz.write_all(&megabyte).unwrap();
@@ -417,8 +381,7 @@ mod tests {
     fn too_many_files_are_refused_at_the_cap() {
         let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
         for n in 0..100_000 {
-            gz.write_all(header(&format!("app/{n}"), EntryType::Regular, 0).as_bytes())
-                .unwrap();
+            gz.write_all(header(&format!("app/{n}"), EntryType::Regular, 0).as_bytes()).unwrap();
         }
         let (error, intake) = refusal(&gz.finish().unwrap());
         insta::assert_snapshot!(error, @"the archive has more than 10000 entries");
@@ -436,11 +399,7 @@ mod tests {
     #[test]
     fn damage_is_refused() {
         let whole = packed(&[("app/a", EntryType::Regular, &[7; 4000])]);
-        for bytes in [
-            b"PK\x03\x04".as_slice(),
-            &whole[..whole.len() / 2],
-            &gzip(b"no tar"),
-        ] {
+        for bytes in [b"PK\x03\x04".as_slice(), &whole[..whole.len() / 2], &gzip(b"no tar")] {
             let (error, _) = refusal(bytes);
             assert_eq!(error, "the archive is not a whole gzipped tar");
         }

@@ -78,15 +78,7 @@ impl Look {
         cancel: Cancel,
         records: Arc<dyn Records>,
     ) -> Self {
-        Self {
-            runtime,
-            credential,
-            clock,
-            cancel,
-            records,
-            cluster: None,
-            facts: None,
-        }
+        Self { runtime, credential, clock, cancel, records, cluster: None, facts: None }
     }
 
     /// The same view, of a job that works on `cluster` by a plan that rests on `facts`.

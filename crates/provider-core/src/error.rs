@@ -197,6 +197,13 @@ impl Error {
         self
     }
 
+    /// Adds what a command printed, or another text that explains the error, below the message.
+    #[must_use]
+    pub fn because(mut self, text: impl Into<String>) -> Self {
+        self.0.causes.push(text.into());
+        self
+    }
+
     /// What kind of error it is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -261,10 +268,7 @@ mod tests {
             .caused_by(&io);
         let bytes = serde_json::to_vec(&error).unwrap();
         assert_eq!(serde_json::from_slice::<Error>(&bytes).unwrap(), error);
-        assert_eq!(
-            error.to_string(),
-            "starting instance `i-1` (InternalError, request req-9)"
-        );
+        assert_eq!(error.to_string(), "starting instance `i-1` (InternalError, request req-9)");
         assert_eq!(error.causes(), ["connection reset"]);
         assert_eq!(error.retry(), Retry::Backoff);
         assert_eq!(size_of::<Result<()>>(), size_of::<usize>());

@@ -142,12 +142,7 @@ impl Gateway {
         window.members += 1;
         window.busy += 1;
         let state = Mutex::new(SeatState::Busy);
-        Arc::new(Seat {
-            gateway: self.clone(),
-            job: job.clone(),
-            task,
-            state,
-        })
+        Arc::new(Seat { gateway: self.clone(), job: job.clone(), task, state })
     }
 
     /// Opens the applied calls of a task again because their effect is lost.
@@ -163,11 +158,7 @@ impl Gateway {
         api: &Arc<C::Api>,
         call: C,
     ) -> Result<C::Reply> {
-        let key = CallKey {
-            job: seat.job.clone(),
-            task: seat.task,
-            n,
-        };
+        let key = CallKey { job: seat.job.clone(), task: seat.task, n };
         match self.0.ledger.look(&key).await? {
             Entry::Applied(reply) => decode::<C>(&reply),
             Entry::InDoubt(token) => {
@@ -181,13 +172,7 @@ impl Gateway {
             }
             Entry::Fresh(generation) => {
                 let (reply, answer) = oneshot::channel();
-                let member = Member {
-                    key,
-                    generation,
-                    call,
-                    seat: seat.clone(),
-                    reply,
-                };
+                let member = Member { key, generation, call, seat: seat.clone(), reply };
                 self.join(api, member)?;
                 answer.await.unwrap_or_else(|_| Err(abandoned::<C>()))
             }
@@ -199,25 +184,16 @@ impl Gateway {
         let mut windows = lock(&self.0.windows);
         let window = windows.entry((seat.job.clone(), seat.task.layer)).or_default();
         let slot = (C::NAME, member.call.group());
-        let open = window.open.entry(slot.clone()).or_insert_with(|| {
-            Box::new(Joined::<C> {
-                api: api.clone(),
-                items: Vec::new(),
-            })
-        });
+        let open = window
+            .open
+            .entry(slot.clone())
+            .or_insert_with(|| Box::new(Joined::<C> { api: api.clone(), items: Vec::new() }));
         let Some(joined) = open.as_any().downcast_mut::<Joined<C>>() else {
-            return Err(Error::bug(format!(
-                "two kinds of call share the name `{}`",
-                C::NAME
-            )));
+            return Err(Error::bug(format!("two kinds of call share the name `{}`", C::NAME)));
         };
         joined.items.push(member);
         if joined.items.len() >= C::MAX {
-            window
-                .open
-                .remove(&slot)
-                .expect("it was entered above")
-                .close(self);
+            window.open.remove(&slot).expect("it was entered above").close(self);
         }
         self.turn_in(window, &seat, SeatState::Calling);
         Ok(())
@@ -282,27 +258,13 @@ impl Gateway {
         api: &Arc<C::Api>,
         members: &[Member<C>],
     ) -> Result<Vec<Result<C::Reply>>> {
-        let _slot = self
-            .0
-            .slots
-            .acquire()
-            .await
-            .map_err(|_| Error::cancelled("the executor is going away"))?;
+        let _slot =
+            self.0.slots.acquire().await.map_err(|_| Error::cancelled("the executor is going away"))?;
         let items = members
             .iter()
-            .map(|m| {
-                Ok(Intent {
-                    key: m.key.clone(),
-                    generation: m.generation,
-                    body: encode(&m.call)?,
-                })
-            })
+            .map(|m| Ok(Intent { key: m.key.clone(), generation: m.generation, body: encode(&m.call)? }))
             .collect::<Result<Vec<_>>>()?;
-        let batch = Batch {
-            token: self.token(&items[0]),
-            name: C::NAME.to_owned(),
-            items,
-        };
+        let batch = Batch { token: self.token(&items[0]), name: C::NAME.to_owned(), items };
         self.0.ledger.begin(&batch).await?;
         let calls: Vec<C> = members.iter().map(|m| m.call.clone()).collect();
         let answer = self.send(api, &batch.token, &calls).await;
@@ -340,15 +302,7 @@ impl Gateway {
             Err(error) => batch.items.iter().map(|_| Err(error.clone())).collect(),
             Ok(answers) => answers
                 .into_iter()
-                .map(|a| {
-                    a.map_err(|e| {
-                        if e.kind().refuses() {
-                            e
-                        } else {
-                            e.into_kind(ErrorKind::InDoubt)
-                        }
-                    })
-                })
+                .map(|a| a.map_err(|e| if e.kind().refuses() { e } else { e.into_kind(ErrorKind::InDoubt) }))
                 .collect(),
         };
         let outcomes: Vec<_> = answers
@@ -391,19 +345,12 @@ impl Gateway {
         match self.0.ledger.look(key).await? {
             Entry::Applied(reply) => return decode::<C>(&reply),
             Entry::Fresh(_) => {
-                return Err(Error::new(
-                    ErrorKind::Unavailable,
-                    format!("`{}` was refused", C::NAME),
-                ));
+                return Err(Error::new(ErrorKind::Unavailable, format!("`{}` was refused", C::NAME)));
             }
             Entry::InDoubt(_) => {}
         }
-        let _slot = self
-            .0
-            .slots
-            .acquire()
-            .await
-            .map_err(|_| Error::cancelled("the executor is going away"))?;
+        let _slot =
+            self.0.slots.acquire().await.map_err(|_| Error::cancelled("the executor is going away"))?;
         let batch = self.0.ledger.batch(token).await?;
         let calls = batch
             .items
@@ -415,9 +362,7 @@ impl Gateway {
             })
             .collect::<Result<Vec<C>>>()?;
         // As long as the cloud can't tell, the call stays in doubt, whatever the reason.
-        let found = C::find(api, token, &calls)
-            .await
-            .map_err(|e| e.into_kind(ErrorKind::InDoubt))?;
+        let found = C::find(api, token, &calls).await.map_err(|e| e.into_kind(ErrorKind::InDoubt))?;
         let answer = match found {
             Some(found) => Ok(found),
             None => self.send(api, token, &calls).await,
@@ -428,11 +373,7 @@ impl Gateway {
             .iter()
             .zip(answers)
             .find_map(|(item, answer)| (item.key == *key).then_some(answer))
-            .unwrap_or_else(|| {
-                Err(Error::store(format!(
-                    "the batch of call {key} does not contain it"
-                )))
-            })
+            .unwrap_or_else(|| Err(Error::store(format!("the batch of call {key} does not contain it"))))
     }
 
     /// What the cloud recognises a batch by. A key is in one batch for each generation, so its first member

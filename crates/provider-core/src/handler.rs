@@ -17,10 +17,7 @@ use std::{collections::BTreeSet, time::Duration};
 /// [`Started::Done`] when the resource is in the wanted state already. Deleting what is not there is done. A
 /// wait is one look; loops, deadlines and cancellation are the frame's.
 #[async_trait]
-#[allow(
-    missing_docs,
-    reason = "each verb is what its name says, and each wait_ is the look at it"
-)]
+#[allow(missing_docs, reason = "each verb is what its name says, and each wait_ is the look at it")]
 pub trait ProviderHandlerInterface: Send + Sync + 'static {
     #[doc(alias = "RunInstances")]
     async fn run_instances(&self, cx: &TaskContext, want: &InstanceSpec) -> Result<Started<InstanceReady>>;
@@ -123,9 +120,7 @@ pub trait ProviderHandlerInterface: Send + Sync + 'static {
     #[doc(alias = "WaitFrontgateAvailable")]
     async fn wait_frontgate_available(&self, cx: &Look, frontgate: &ClusterId) -> Result<Progress<()>> {
         let Some(cluster) = cx.records.cluster(frontgate).await? else {
-            return Err(Error::not_found(format!(
-                "frontgate `{frontgate}` is not on record"
-            )));
+            return Err(Error::not_found(format!("frontgate `{frontgate}` is not on record")));
         };
         match (cluster.status, cluster.transition) {
             (ClusterStatus::Active, None) => Ok(Progress::Done(())),
@@ -148,10 +143,7 @@ pub trait ProviderHandlerInterface: Send + Sync + 'static {
 /// What else a cloud of virtual machines answers: the functions of
 /// [`ProviderInterface`](crate::ProviderInterface) that the frame can't know.
 #[async_trait]
-#[allow(
-    missing_docs,
-    reason = "each is the function of the same name of ProviderInterface"
-)]
+#[allow(missing_docs, reason = "each is the function of the same name of ProviderInterface")]
 pub trait VmCloud: Send + Sync + 'static {
     async fn describe_subnets(&self, cx: &Look, query: &SubnetQuery) -> Result<Vec<Subnet>>;
     async fn describe_vpc(&self, cx: &Look, id: &VpcId) -> Result<Option<Vpc>>;

@@ -67,11 +67,7 @@ impl NodeId {
     /// The id that a node of `role` with `server_id` has. Planning mints nothing: the same cluster always
     /// gives the same ids. A node of the unnamed role is called `node-N`.
     pub fn of(role: &RoleName, server_id: u32) -> Self {
-        let role = if role.as_str().is_empty() {
-            "node"
-        } else {
-            role.as_str()
-        };
+        let role = if role.as_str().is_empty() { "node" } else { role.as_str() };
         Self(format!("{role}-{server_id}"))
     }
 }

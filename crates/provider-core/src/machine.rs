@@ -132,15 +132,7 @@ impl Machine {
 
     /// A machine that goes on where another rolled over.
     pub fn resume(plan: Arc<Plan>, policy: Policy, cursor: Cursor) -> Self {
-        Self {
-            plan,
-            policy,
-            cursor,
-            running: BTreeMap::new(),
-            cancelled: false,
-            roll: false,
-            ended: false,
-        }
+        Self { plan, policy, cursor, running: BTreeMap::new(), cancelled: false, roll: false, ended: false }
     }
 
     /// Takes in what happened and gives what is to be done, in order. What it does not expect (a second
@@ -243,17 +235,10 @@ impl Machine {
                 return out.push(Output::Continue(self.cursor.clone()));
             }
             for (index, task) in layer.tasks.iter().enumerate() {
-                if task
-                    .node
-                    .as_ref()
-                    .is_some_and(|node| self.cursor.fold.lost.contains(node))
-                {
+                if task.node.as_ref().is_some_and(|node| self.cursor.fold.lost.contains(node)) {
                     self.cursor.fold.skipped += 1;
                 } else {
-                    let id = TaskId {
-                        layer: self.cursor.layer,
-                        index: count(index),
-                    };
+                    let id = TaskId { layer: self.cursor.layer, index: count(index) };
                     self.running.insert(id, Running::default());
                     out.push(Output::Start(id));
                 }
@@ -270,28 +255,15 @@ impl Machine {
         if lost.is_empty() {
             return false;
         }
-        let lanes: BTreeSet<_> = self
-            .plan
-            .layers
-            .iter()
-            .flat_map(|l| &l.tasks)
-            .filter_map(|t| t.node.as_ref())
-            .collect();
-        let wanted = if let Policy::AtLeast(wanted) = self.policy {
-            wanted
-        } else {
-            1
-        };
+        let lanes: BTreeSet<_> =
+            self.plan.layers.iter().flat_map(|l| &l.tasks).filter_map(|t| t.node.as_ref()).collect();
+        let wanted = if let Policy::AtLeast(wanted) = self.policy { wanted } else { 1 };
         lanes.len() - lost.len() < wanted as usize
     }
 
     fn end(&mut self, out: &mut Vec<Output>) {
         self.ended = true;
-        let rest = self
-            .plan
-            .layers
-            .get(self.cursor.layer as usize..)
-            .unwrap_or_default();
+        let rest = self.plan.layers.get(self.cursor.layer as usize..).unwrap_or_default();
         self.cursor.fold.skipped += count(rest.iter().map(|layer| layer.tasks.len()).sum());
         if self.too_few_left() && self.cursor.fold.result == FoldResult::Succeeded {
             self.cursor.fold.result = FoldResult::Failed;
@@ -300,11 +272,14 @@ impl Machine {
     }
 }
 
+/// How long a task pauses for quota. It doesn't count against its deadline.
+pub const QUOTA_PAUSE: Duration = Duration::from_secs(30);
+
 /// How long to pause before trying again for the `failures`-th time: 1 s, doubling up to a minute; for quota
-/// half a minute, always.
+/// always the same.
 fn pause(retry: Retry, failures: u32) -> Duration {
     match retry {
-        Retry::WaitQuota => Duration::from_secs(30),
+        Retry::WaitQuota => QUOTA_PAUSE,
         _ => Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(Duration::from_secs(60)),
     }
 }

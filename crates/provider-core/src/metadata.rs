@@ -5,11 +5,11 @@
 //!   "links": { "<name>": { "hosts": {..}, "endpoints": {..} } } }
 //! ```
 //! A node sees the hosts of the whole cluster and the parameters of its own role only. Numbers keep their
-//! exact digits; secrets are references until [`command`] resolves them inside a call's `send`.
+//! exact digits; secrets are references, resolved inside a call's `send`.
 
 use crate::{
     AgentApi, AgentCall, AgentVerb, Archive, Cluster, Command, Configuration, Disk, EnvValue, Error, NodeId,
-    PackageFile, Result, RoleName, Secret, Secrets, ServiceName, Template,
+    PackageFile, Result, RoleName, Secret, Secrets, Template,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -36,10 +36,7 @@ pub fn metadata(cluster: &Cluster, node: &NodeId, linked: &BTreeMap<String, Clus
     let links: Map<_, _> = linked
         .iter()
         .map(|(name, other)| {
-            (
-                name.clone(),
-                json!({ "hosts": hosts(other), "endpoints": other.spec.endpoints }),
-            )
+            (name.clone(), json!({ "hosts": hosts(other), "endpoints": other.spec.endpoints }))
         })
         .collect();
     json!({
@@ -63,16 +60,8 @@ fn hosts(cluster: &Cluster) -> Value {
     let mut hosts: BTreeMap<&RoleName, Map<String, Value>> = BTreeMap::new();
     for (id, node) in &cluster.spec.nodes {
         // A node without an address can't be reached yet; nobody is told of it.
-        if cluster
-            .nodes
-            .get(id)
-            .and_then(|n| n.instance.as_ref())
-            .is_some_and(|i| i.private_ip.is_some())
-        {
-            hosts
-                .entry(&node.role)
-                .or_default()
-                .insert(id.to_string(), host(cluster, id));
+        if cluster.nodes.get(id).and_then(|n| n.instance.as_ref()).is_some_and(|i| i.private_ip.is_some()) {
+            hosts.entry(&node.role).or_default().insert(id.to_string(), host(cluster, id));
         }
     }
     json!(hosts)
@@ -123,18 +112,9 @@ async fn resolved(secrets: &dyn Secrets, mut value: Value) -> Result<Secret> {
 /// The command that a call stands for, made from the record of now. Holds secrets.
 pub(crate) async fn command(api: &AgentApi, call: &AgentCall) -> Result<Command> {
     let gone = |what: &str| Error::not_found(format!("{what} of node `{}` is not on record", call.node));
-    let cluster = api
-        .records
-        .cluster(&call.cluster)
-        .await?
-        .ok_or_else(|| gone("the cluster"))?;
+    let cluster = api.records.cluster(&call.cluster).await?.ok_or_else(|| gone("the cluster"))?;
     let mount = |disk: &crate::DiskId| {
-        let spec = cluster
-            .spec
-            .role_of(&disk.node)?
-            .disks
-            .get(disk.index as usize)?
-            .clone();
+        let spec = cluster.spec.role_of(&disk.node)?.disks.get(disk.index as usize)?.clone();
         Some((spec, cluster.disk(disk).cloned()?))
     };
     Ok(match &call.verb {
@@ -151,36 +131,19 @@ pub(crate) async fn command(api: &AgentApi, call: &AgentCall) -> Result<Command>
         }
         AgentVerb::Unmount { disk } => {
             let (spec, _) = mount(disk).ok_or_else(|| gone("the disk"))?;
-            Command::Unmount {
-                mount_point: spec.mount_point,
-            }
+            Command::Unmount { mount_point: spec.mount_point }
         }
-        AgentVerb::Service {
-            service,
-            cmd,
-            timeout_s,
-        } => Command::Service {
-            name: service_name(service),
-            cmd: cmd.clone(),
-            timeout_s: *timeout_s,
-        },
+        AgentVerb::Service { service, cmd, timeout_s } => {
+            Command::Service { name: service.as_str().to_owned(), cmd: cmd.clone(), timeout_s: *timeout_s }
+        }
     })
-}
-
-fn service_name(service: &ServiceName) -> String {
-    match service {
-        ServiceName::Custom(name) => name.clone(),
-        known => format!("{known:?}").to_lowercase(),
-    }
 }
 
 async fn snapshot(api: &AgentApi, cluster: &Cluster, node: &NodeId) -> Result<Secret> {
     let mut linked = BTreeMap::new();
     for (link, name) in &cluster.spec.links {
         let other = api.records.cluster_named(name).await?.ok_or_else(|| {
-            Error::not_found(format!(
-                "link `{link}` names cluster `{name}`, which does not exist"
-            ))
+            Error::not_found(format!("link `{link}` names cluster `{name}`, which does not exist"))
         })?;
         linked.insert(link.clone(), other);
     }
@@ -211,15 +174,7 @@ fn files(package: &Archive) -> BTreeMap<String, PackageFile> {
         .files()
         .filter_map(|(path, content)| Some((path.strip_prefix("files")?, content)))
         .filter(|(path, _)| path.starts_with('/'))
-        .map(|(path, content)| {
-            (
-                path.to_owned(),
-                PackageFile {
-                    content: content.to_vec(),
-                    mode: 0o755,
-                },
-            )
-        })
+        .map(|(path, content)| (path.to_owned(), PackageFile { content: content.to_vec(), mode: 0o755 }))
         .collect()
 }
 
@@ -254,11 +209,7 @@ pub fn templates(package: &Archive, role: Option<&RoleName>) -> Result<Vec<Templ
     let entries: Vec<TemplateEntry> = serde_json::from_slice(list).map_err(|e| bad(e.to_string()))?;
     let mut templates = Vec::new();
     for entry in entries {
-        if entry
-            .roles
-            .as_ref()
-            .is_some_and(|roles| role.is_some_and(|role| !roles.contains(role)))
-        {
+        if entry.roles.as_ref().is_some_and(|roles| role.is_some_and(|role| !roles.contains(role))) {
             continue;
         }
         let source = package
@@ -266,22 +217,14 @@ pub fn templates(package: &Archive, role: Option<&RoleName>) -> Result<Vec<Templ
             .ok_or_else(|| bad(format!("the package has no file `{}`", entry.src)))
             .map(|bytes| String::from_utf8_lossy(bytes).into_owned())?;
         if !entry.dest.starts_with('/') || entry.dest.split('/').any(|part| part == "..") {
-            return Err(bad(format!(
-                "`dest` must be an absolute path without `..`, not `{}`",
-                entry.dest
-            )));
+            return Err(bad(format!("`dest` must be an absolute path without `..`, not `{}`", entry.dest)));
         }
         let mode = entry.mode.as_deref().unwrap_or("0644");
         let mode = u32::from_str_radix(mode, 8)
             .ok()
             .filter(|mode| *mode <= 0o777)
             .ok_or_else(|| bad(format!("`mode` must be octal permission bits, not `{mode}`")))?;
-        templates.push(Template {
-            source,
-            dest: entry.dest,
-            mode,
-            reload: entry.reload,
-        });
+        templates.push(Template { source, dest: entry.dest, mode, reload: entry.reload });
     }
     Ok(templates)
 }

@@ -17,13 +17,7 @@ pub struct Plan {
 impl Plan {
     /// A plan of these layers, without the empty ones.
     pub fn new(facts: Facts, layers: impl IntoIterator<Item = Layer>) -> Self {
-        Self {
-            facts,
-            layers: layers
-                .into_iter()
-                .filter(|layer| !layer.tasks.is_empty())
-                .collect(),
-        }
+        Self { facts, layers: layers.into_iter().filter(|layer| !layer.tasks.is_empty()).collect() }
     }
 
     /// The task called `id`.

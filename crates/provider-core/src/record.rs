@@ -16,18 +16,12 @@ pub fn record(cluster: &mut Cluster, task: &Task, fact: &Fact) -> bool {
     };
     let before = node.clone();
     match (&task.work, fact) {
-        (Work::Cloud(Directive::Instance(InstanceVerb::Run)), Fact::Started(Handle { resource, .. }))
-            if node
-                .instance
-                .as_ref()
-                .is_none_or(|instance| instance.id != *resource) =>
-        {
-            node.instance = Some(Instance {
-                id: resource.clone(),
-                private_ip: None,
-                public_ip: None,
-                agent: None,
-            });
+        (Work::Cloud(Directive::Instance(InstanceVerb::Run)), Fact::Started(Handle { resource: id, .. })) => {
+            let new = || Instance { id: id.clone(), private_ip: None, public_ip: None, agent: None };
+            let instance = node.instance.get_or_insert_with(new);
+            if instance.id != *id {
+                *instance = new();
+            }
         }
         (
             Work::Cloud(Directive::Instance(InstanceVerb::Run | InstanceVerb::Start)),
@@ -53,23 +47,14 @@ pub fn record(cluster: &mut Cluster, task: &Task, fact: &Fact) -> bool {
         }
         (Work::Cloud(Directive::Volume { verb, disk }), fact) => match (verb, fact) {
             (VolumeVerb::Create, Fact::Started(Handle { resource: id, .. })) => {
-                let new = || Disk {
-                    volume: id.clone(),
-                    device: None,
-                };
+                let new = || Disk { volume: id.clone(), device: None };
                 let disk = node.disks.entry(disk.index).or_insert_with(new);
                 if disk.volume != *id {
                     *disk = new();
                 }
             }
             (VolumeVerb::Create, Fact::Volume(ready)) => {
-                node.disks.insert(
-                    disk.index,
-                    Disk {
-                        volume: ready.id.clone(),
-                        device: None,
-                    },
-                );
+                node.disks.insert(disk.index, Disk { volume: ready.id.clone(), device: None });
             }
             (VolumeVerb::Attach, Fact::Attached(attached)) => {
                 if let Some(disk) = node.disks.get_mut(&disk.index) {

@@ -50,12 +50,8 @@ impl Descriptor {
             return Ok(());
         }
         let verbs: Vec<_> = self.actions.iter().map(|action| action.verb()).collect();
-        Err(Error::unsupported(format!(
-            "provider `{}` does not support `{}`",
-            self.id,
-            action.verb()
-        ))
-        .hint(format!("it supports: {}", verbs.join(", "))))
+        Err(Error::unsupported(format!("provider `{}` does not support `{}`", self.id, action.verb()))
+            .hint(format!("it supports: {}", verbs.join(", "))))
     }
 }
 
@@ -88,7 +84,16 @@ pub struct Registration {
     /// What it is.
     pub descriptor: &'static Descriptor,
     /// Makes it. Must not do I/O that can fail for reasons of the moment.
-    pub build: fn(&Host) -> (Arc<dyn ProviderInterface>, Arc<dyn Sweeper>),
+    pub build: fn(&Host) -> Built,
+}
+
+/// What a plugin's build function makes.
+#[derive(Clone)]
+pub struct Built {
+    /// What does the work.
+    pub interface: Arc<dyn ProviderInterface>,
+    /// What finds left-over resources.
+    pub sweeper: Arc<dyn Sweeper>,
 }
 
 inventory::collect!(Registration);
@@ -135,17 +140,12 @@ impl Registry {
                 "provider `{id}` registered itself but is not in the facade's list"
             )));
         }
-        Ok(Self {
-            registered,
-            known: known.iter().copied().collect(),
-        })
+        Ok(Self { registered, known: known.iter().copied().collect() })
     }
 
     /// All descriptors, by id.
     pub fn descriptors(&self) -> impl Iterator<Item = &'static Descriptor> {
-        self.registered
-            .values()
-            .map(|registration| registration.descriptor)
+        self.registered.values().map(|registration| registration.descriptor)
     }
 
     /// Builds the provider called `id`.
@@ -154,12 +154,8 @@ impl Registry {
     /// `NotFound`, listing what is compiled in and, if that would help, the feature that adds it.
     pub fn build(&self, id: &ProviderId, host: &Host) -> Result<Provider> {
         let registration = self.find(id)?;
-        let (interface, sweeper) = (registration.build)(host);
-        Ok(Provider {
-            descriptor: registration.descriptor,
-            interface,
-            sweeper,
-        })
+        let Built { interface, sweeper } = (registration.build)(host);
+        Ok(Provider { descriptor: registration.descriptor, interface, sweeper })
     }
 
     /// What the provider called `id` is and can do.
@@ -174,7 +170,10 @@ impl Registry {
         if let Some(registration) = self.registered.get(id.as_str()) {
             return Ok(registration);
         }
-        let have = self.registered.keys().copied().collect::<Vec<_>>().join(", ");
+        let have = match self.registered.keys().copied().collect::<Vec<_>>() {
+            ids if ids.is_empty() => "none".to_owned(),
+            ids => ids.join(", "),
+        };
         Err(if self.known.contains(id.as_str()) {
             Error::not_found(format!("provider `{id}` is not compiled into this binary"))
                 .hint(format!("rebuild with `--features {id}`; compiled in: {have}"))

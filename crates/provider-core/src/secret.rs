@@ -68,11 +68,7 @@ impl Credential {
             let have: Vec<_> = self.0.keys().map(String::as_str).collect();
             Error::unauthorized(format!("the credential has no field `{name}`")).hint(format!(
                 "its fields are: {}",
-                if have.is_empty() {
-                    "none".into()
-                } else {
-                    have.join(", ")
-                }
+                if have.is_empty() { "none".into() } else { have.join(", ") }
             ))
         })
     }

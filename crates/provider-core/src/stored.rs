@@ -37,12 +37,8 @@ struct Read {
 /// # Errors
 /// `Bug` when it can't be serialised.
 pub fn store<T: Stored>(value: &T) -> Result<String> {
-    serde_json::to_string(&Envelope {
-        kind: T::KIND,
-        v: T::VERSION,
-        body: value,
-    })
-    .map_err(|e| Error::bug(format!("a {} can't be serialised", T::KIND)).caused_by(&e))
+    serde_json::to_string(&Envelope { kind: T::KIND, v: T::VERSION, body: value })
+        .map_err(|e| Error::bug(format!("a {} can't be serialised", T::KIND)).caused_by(&e))
 }
 
 /// What [`store`] made, by this version or the one before.
@@ -72,11 +68,8 @@ pub fn read<T: Stored>(bytes: &str) -> Result<T> {
         v if v == T::VERSION => Some(read.body),
         v if v + 1 == T::VERSION => T::upgrade(read.body),
         v if v > T::VERSION => {
-            return Err(bad(format!(
-                "it has version {v}, this Pitrix knows up to {}",
-                T::VERSION
-            ))
-            .hint("use the newer Pitrix that wrote it; nothing was changed"));
+            return Err(bad(format!("it has version {v}, this Pitrix knows up to {}", T::VERSION))
+                .hint("use the newer Pitrix that wrote it; nothing was changed"));
         }
         _ => None,
     };
@@ -123,14 +116,10 @@ mod tests {
 
     #[test]
     fn the_present_version_and_the_one_before_are_read() {
-        assert_eq!(
-            store(&Disk { gib: 3 }).unwrap(),
-            r#"{"kind":"disk","v":2,"body":{"gib":3}}"#
-        );
-        for bytes in [
-            r#"{"kind":"disk","v":2,"body":{"gib":3}}"#,
-            r#"{"kind":"disk","v":1,"body":{"size":3}}"#,
-        ] {
+        assert_eq!(store(&Disk { gib: 3 }).unwrap(), r#"{"kind":"disk","v":2,"body":{"gib":3}}"#);
+        for bytes in
+            [r#"{"kind":"disk","v":2,"body":{"gib":3}}"#, r#"{"kind":"disk","v":1,"body":{"size":3}}"#]
+        {
             assert_eq!(read::<Disk>(bytes).unwrap(), Disk { gib: 3 });
         }
     }
@@ -138,10 +127,7 @@ mod tests {
     #[test]
     fn anything_else_is_refused_with_its_reason() {
         for (bytes, why) in [
-            (
-                r#"{"kind":"disk","v":3,"body":{}}"#,
-                "it has version 3, this Pitrix knows up to 2",
-            ),
+            (r#"{"kind":"disk","v":3,"body":{}}"#, "it has version 3, this Pitrix knows up to 2"),
             (r#"{"kind":"disk","v":0,"body":{}}"#, "version 0 is too old"),
             (r#"{"kind":"node","v":2,"body":{}}"#, "it is a node"),
             (r#"{"kind":"disk","v":2,"body":{}}"#, "missing field `gib`"),

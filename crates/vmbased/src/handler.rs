@@ -55,15 +55,13 @@ impl<C: ProviderHandlerInterface + VmCloud> ProviderInterface for FrameHandler<C
                         cloud.run_instances(cx, &want).await?.map(Fact::Instance)
                     }
                     InstanceVerb::Stop => cloud.stop_instances(cx, &instance(cx, node)?).await?.map(done),
-                    InstanceVerb::Start => cloud
-                        .start_instances(cx, &instance(cx, node)?)
-                        .await?
-                        .map(Fact::Instance),
+                    InstanceVerb::Start => {
+                        cloud.start_instances(cx, &instance(cx, node)?).await?.map(Fact::Instance)
+                    }
                     InstanceVerb::Delete => cloud.delete_instances(cx, &instance(cx, node)?).await?.map(done),
-                    InstanceVerb::Resize => cloud
-                        .resize_instances(cx, &instance_resize(cx, node)?)
-                        .await?
-                        .map(done),
+                    InstanceVerb::Resize => {
+                        cloud.resize_instances(cx, &instance_resize(cx, node)?).await?.map(done)
+                    }
                 })
             }
             Work::Cloud(Directive::Volume { verb, disk }) => Ok(match verb {
@@ -72,19 +70,13 @@ impl<C: ProviderHandlerInterface + VmCloud> ProviderInterface for FrameHandler<C
                     cloud.create_volumes(cx, &want).await?.map(Fact::Volume)
                 }
                 VolumeVerb::Detach => cloud.detach_volumes(cx, &attachment(cx, disk)?).await?.map(done),
-                VolumeVerb::Attach => cloud
-                    .attach_volumes(cx, &attachment(cx, disk)?)
-                    .await?
-                    .map(Fact::Attached),
+                VolumeVerb::Attach => {
+                    cloud.attach_volumes(cx, &attachment(cx, disk)?).await?.map(Fact::Attached)
+                }
                 VolumeVerb::Delete => cloud.delete_volumes(cx, &volume(cx, disk)?).await?.map(done),
-                VolumeVerb::Resize => cloud
-                    .resize_volumes(cx, &volume_resize(cx, disk)?)
-                    .await?
-                    .map(done),
+                VolumeVerb::Resize => cloud.resize_volumes(cx, &volume_resize(cx, disk)?).await?.map(done),
             }),
-            other => Err(Error::bug(format!(
-                "`{other}` is not a task for a cloud of virtual machines"
-            ))),
+            other => Err(Error::bug(format!("`{other}` is not a task for a cloud of virtual machines"))),
         }
     }
 
@@ -102,22 +94,18 @@ impl<C: ProviderHandlerInterface + VmCloud> ProviderInterface for FrameHandler<C
                         let want = instance_spec(cx, node)?;
                         cloud.wait_run_instances(cx, &want, at).await?.map(Fact::Instance)
                     }
-                    InstanceVerb::Stop => cloud
-                        .wait_stop_instances(cx, &instance(cx, node)?, at)
-                        .await?
-                        .map(done),
-                    InstanceVerb::Start => cloud
-                        .wait_start_instances(cx, &instance(cx, node)?, at)
-                        .await?
-                        .map(Fact::Instance),
-                    InstanceVerb::Delete => cloud
-                        .wait_delete_instances(cx, &instance(cx, node)?, at)
-                        .await?
-                        .map(done),
-                    InstanceVerb::Resize => cloud
-                        .wait_resize_instances(cx, &instance_resize(cx, node)?, at)
-                        .await?
-                        .map(done),
+                    InstanceVerb::Stop => {
+                        cloud.wait_stop_instances(cx, &instance(cx, node)?, at).await?.map(done)
+                    }
+                    InstanceVerb::Start => {
+                        cloud.wait_start_instances(cx, &instance(cx, node)?, at).await?.map(Fact::Instance)
+                    }
+                    InstanceVerb::Delete => {
+                        cloud.wait_delete_instances(cx, &instance(cx, node)?, at).await?.map(done)
+                    }
+                    InstanceVerb::Resize => {
+                        cloud.wait_resize_instances(cx, &instance_resize(cx, node)?, at).await?.map(done)
+                    }
                 })
             }
             Work::Cloud(Directive::Volume { verb, disk }) => Ok(match verb {
@@ -125,26 +113,18 @@ impl<C: ProviderHandlerInterface + VmCloud> ProviderInterface for FrameHandler<C
                     let want = volume_spec(cx, disk)?;
                     cloud.wait_create_volumes(cx, &want, at).await?.map(Fact::Volume)
                 }
-                VolumeVerb::Detach => cloud
-                    .wait_detach_volumes(cx, &attachment(cx, disk)?, at)
-                    .await?
-                    .map(done),
-                VolumeVerb::Attach => cloud
-                    .wait_attach_volumes(cx, &attachment(cx, disk)?, at)
-                    .await?
-                    .map(Fact::Attached),
-                VolumeVerb::Delete => cloud
-                    .wait_delete_volumes(cx, &volume(cx, disk)?, at)
-                    .await?
-                    .map(done),
-                VolumeVerb::Resize => cloud
-                    .wait_resize_volumes(cx, &volume_resize(cx, disk)?, at)
-                    .await?
-                    .map(done),
+                VolumeVerb::Detach => {
+                    cloud.wait_detach_volumes(cx, &attachment(cx, disk)?, at).await?.map(done)
+                }
+                VolumeVerb::Attach => {
+                    cloud.wait_attach_volumes(cx, &attachment(cx, disk)?, at).await?.map(Fact::Attached)
+                }
+                VolumeVerb::Delete => cloud.wait_delete_volumes(cx, &volume(cx, disk)?, at).await?.map(done),
+                VolumeVerb::Resize => {
+                    cloud.wait_resize_volumes(cx, &volume_resize(cx, disk)?, at).await?.map(done)
+                }
             }),
-            other => Err(Error::bug(format!(
-                "`{other}` is not a task for a cloud of virtual machines"
-            ))),
+            other => Err(Error::bug(format!("`{other}` is not a task for a cloud of virtual machines"))),
         }
     }
 
@@ -182,31 +162,20 @@ fn done((): ()) -> Fact {
 }
 
 fn node_of(task: &Task) -> Result<&NodeId> {
-    task.node
-        .as_ref()
-        .ok_or_else(|| Error::bug(format!("`{}` names no node", task.work)))
+    task.node.as_ref().ok_or_else(|| Error::bug(format!("`{}` names no node", task.work)))
 }
 
 fn frontgate(cx: &Look) -> Result<provider_core::ClusterId> {
     let cluster = cx.cluster();
-    cluster
-        .frontgate
-        .clone()
-        .ok_or_else(|| Error::bug(format!("cluster `{}` has no frontgate", cluster.id)))
+    cluster.frontgate.clone().ok_or_else(|| Error::bug(format!("cluster `{}` has no frontgate", cluster.id)))
 }
 
 fn role<'a>(cluster: &'a Cluster, node: &NodeId) -> Result<&'a RoleSpec> {
-    cluster
-        .spec
-        .role_of(node)
-        .ok_or_else(|| unknown(cluster, "node", node))
+    cluster.spec.role_of(node).ok_or_else(|| unknown(cluster, "node", node))
 }
 
 fn unknown(cluster: &Cluster, what: &str, id: &dyn std::fmt::Display) -> Error {
-    Error::bug(format!(
-        "{what} `{id}` of cluster `{}` is not on record",
-        cluster.id
-    ))
+    Error::bug(format!("{what} `{id}` of cluster `{}` is not on record", cluster.id))
 }
 
 fn instance_spec(cx: &Look, node: &NodeId) -> Result<InstanceSpec> {
@@ -234,16 +203,8 @@ fn instance_spec(cx: &Look, node: &NodeId) -> Result<InstanceSpec> {
 fn instance(cx: &Look, node: &NodeId) -> Result<InstanceRef> {
     let cluster = cx.cluster();
     let record = cluster.nodes.get(node).and_then(|node| node.instance.as_ref());
-    let id = record
-        .ok_or_else(|| unknown(&cluster, "the instance of node", node))?
-        .id
-        .clone();
-    Ok(InstanceRef {
-        cluster: cluster.id.clone(),
-        node: node.clone(),
-        id,
-        zone: cluster.zone.clone(),
-    })
+    let id = record.ok_or_else(|| unknown(&cluster, "the instance of node", node))?.id.clone();
+    Ok(InstanceRef { cluster: cluster.id.clone(), node: node.clone(), id, zone: cluster.zone.clone() })
 }
 
 fn instance_resize(cx: &Look, node: &NodeId) -> Result<InstanceResize> {
@@ -271,41 +232,24 @@ fn volume_spec(cx: &Look, disk: &DiskId) -> Result<VolumeSpec> {
 
 fn volume(cx: &Look, disk: &DiskId) -> Result<VolumeRef> {
     let cluster = cx.cluster();
-    let id = cluster
-        .disk(disk)
-        .ok_or_else(|| unknown(&cluster, "the volume of disk", disk))?
-        .volume
-        .clone();
-    Ok(VolumeRef {
-        cluster: cluster.id.clone(),
-        disk: disk.clone(),
-        id,
-        zone: cluster.zone.clone(),
-    })
+    let id = cluster.disk(disk).ok_or_else(|| unknown(&cluster, "the volume of disk", disk))?.volume.clone();
+    Ok(VolumeRef { cluster: cluster.id.clone(), disk: disk.clone(), id, zone: cluster.zone.clone() })
 }
 
 fn attachment(cx: &Look, disk: &DiskId) -> Result<Attachment> {
     let volume = volume(cx, disk)?;
     let cluster = cx.cluster();
     // A node that is wanted no more still has its disks detached; nothing mounts them any more.
-    let wanted = cluster
-        .spec
-        .role_of(&disk.node)
-        .and_then(|role| role.disks.get(disk.index as usize));
+    let wanted = cluster.spec.role_of(&disk.node).and_then(|role| role.disks.get(disk.index as usize));
     let node = cluster.nodes.get(&disk.node);
     Ok(Attachment {
         volume,
-        instance: node
-            .and_then(|node| node.instance.as_ref())
-            .map(|instance| instance.id.clone()),
+        instance: node.and_then(|node| node.instance.as_ref()).map(|instance| instance.id.clone()),
         mount_point: wanted.map(|disk| disk.mount_point.clone()).unwrap_or_default(),
     })
 }
 
 fn volume_resize(cx: &Look, disk: &DiskId) -> Result<VolumeResize> {
     let volume = volume(cx, disk)?;
-    Ok(VolumeResize {
-        volume,
-        size_gib: volume_spec(cx, disk)?.size_gib,
-    })
+    Ok(VolumeResize { volume, size_gib: volume_spec(cx, disk)?.size_gib })
 }

@@ -41,15 +41,8 @@ type Waiter<I> = (ResourceId, oneshot::Sender<Result<Option<I>>>);
 impl<D: Describe> Loader<D> {
     /// A loader whose answers are at most `max_age` old.
     pub fn new(describe: D, max_age: Duration) -> Self {
-        let state = State {
-            seen: HashMap::new(),
-            waiting: HashMap::new(),
-        };
-        Self {
-            describe,
-            max_age,
-            state: Mutex::new(state),
-        }
+        let state = State { seen: HashMap::new(), waiting: HashMap::new() };
+        Self { describe, max_age, state: Mutex::new(state) }
     }
 
     /// What is told about the resource `id`; none when it does not exist. May be dropped at any point.
@@ -82,10 +75,7 @@ impl<D: Describe> Loader<D> {
     }
 
     async fn lead(&self, cx: &Look) {
-        let gathering = Gathering {
-            loader: self,
-            runtime: &cx.runtime.id,
-        };
+        let gathering = Gathering { loader: self, runtime: &cx.runtime.id };
         let mut waiters = gathering.all().await;
         waiters.sort_by(|a, b| a.0.cmp(&b.0));
         let mut ids: Vec<_> = waiters.iter().map(|(id, _)| id.clone()).collect();
@@ -106,9 +96,7 @@ impl<D: Describe> Loader<D> {
             let _ = reply.send(match (&failed, item) {
                 (Some(error), None) => Err(Error::clone(error)),
                 (_, item) => {
-                    state
-                        .seen
-                        .insert((cx.runtime.id.clone(), id), (now, item.clone()));
+                    state.seen.insert((cx.runtime.id.clone(), id), (now, item.clone()));
                     Ok(item)
                 }
             });
@@ -132,12 +120,7 @@ impl<D: Describe> Gathering<'_, D> {
         loop {
             let now = self.loader.state().waiting.get(self.runtime).map_or(0, Vec::len);
             if now == before {
-                let all = self
-                    .loader
-                    .state()
-                    .waiting
-                    .remove(self.runtime)
-                    .unwrap_or_default();
+                let all = self.loader.state().waiting.remove(self.runtime).unwrap_or_default();
                 std::mem::forget(self);
                 return all;
             }

@@ -52,9 +52,7 @@ impl Store {
                     return Ok(Accepted::Stale);
                 };
                 acceptance.put_cluster(revision).await?;
-                acceptance
-                    .put_secrets(&inner.keyring, &submission.secrets)
-                    .await?;
+                acceptance.put_secrets(&inner.keyring, &submission.secrets).await?;
                 acceptance.put_job(revision, plan).await.map(Accepted::Job)
             })
         })
@@ -75,9 +73,7 @@ struct Acceptance<'a> {
 
 impl<'a> Acceptance<'a> {
     fn new(db: &'a mut SqliteConnection, submission: &'a Submission, now: Timestamp) -> Self {
-        let Submission {
-            change, plan, policy, ..
-        } = submission;
+        let Submission { change, plan, policy, .. } = submission;
         let action = change.action.kind();
         Self {
             db,
@@ -151,11 +147,8 @@ impl<'a> Acceptance<'a> {
         if taken.await.map_err(failed(&self.attempt))?.is_none() {
             return Ok(());
         }
-        Err(
-            Error::conflict(format!("{}: there is a cluster of this name", self.attempt)).hint(format!(
-                "choose another name, or look at it with `pitrix cluster describe {name}`"
-            )),
-        )
+        Err(Error::conflict(format!("{}: there is a cluster of this name", self.attempt))
+            .hint(format!("choose another name, or look at it with `pitrix cluster describe {name}`")))
     }
 
     /// Checks that no other cluster uses this one.
@@ -172,10 +165,8 @@ impl<'a> Acceptance<'a> {
         if users.is_empty() {
             return Ok(());
         }
-        Err(
-            Error::conflict(format!("{}: other clusters link to it", self.attempt))
-                .hint(format!("delete them first: {}", users.join(", "))),
-        )
+        Err(Error::conflict(format!("{}: other clusters link to it", self.attempt))
+            .hint(format!("delete them first: {}", users.join(", "))))
     }
 
     /// Checks that the clusters that this one uses are there to stay.
@@ -189,14 +180,8 @@ impl<'a> Acceptance<'a> {
             .await
             .map_err(failed(&self.attempt))?;
             let doc: Option<ClusterDoc> = doc.map(|doc| stored::read(&doc)).transpose()?;
-            let going = [
-                ActionKind::DeleteClusters.transition(),
-                ActionKind::CeaseClusters.transition(),
-            ];
-            if !doc.is_some_and(|doc| {
-                doc.transition
-                    .is_none_or(|transition| !going.contains(&transition))
-            }) {
+            let going = [ActionKind::DeleteClusters.transition(), ActionKind::CeaseClusters.transition()];
+            if doc.is_none_or(|doc| doc.transition.is_some_and(|transition| going.contains(&transition))) {
                 let message = format!("{}: it links to `{target}`, which is not there", self.attempt);
                 return Err(
                     Error::not_found(message).hint(format!("create `{target}` first, or change the link"))
@@ -224,16 +209,8 @@ impl<'a> Acceptance<'a> {
         let doc = ClusterDoc {
             spec: after.clone(),
             transition: Some(self.action.transition()),
-            zone: if new {
-                facts.zone.clone()
-            } else {
-                before.zone.clone()
-            },
-            vpc: if new {
-                facts.vpc.clone()
-            } else {
-                before.vpc.clone()
-            },
+            zone: if new { facts.zone.clone() } else { before.zone.clone() },
+            vpc: if new { facts.vpc.clone() } else { before.vpc.clone() },
             frontgate: before.frontgate.clone(),
             last_error: before.last_error.clone(),
         };
@@ -270,11 +247,7 @@ impl<'a> Acceptance<'a> {
         let own = format!("{}/", secrets_of(&self.change.before.id));
         for (reference, secret) in secrets {
             if !reference.as_str().starts_with(&own) {
-                let message = format!(
-                    "{}: the secret `{}` is not its own",
-                    self.attempt,
-                    reference.as_str()
-                );
+                let message = format!("{}: the secret `{}` is not its own", self.attempt, reference.as_str());
                 return Err(Error::bug(message));
             }
             keyring.put(self.db, reference, secret).await?;
@@ -295,10 +268,7 @@ impl<'a> Acceptance<'a> {
         .fetch_one(&mut *self.db)
         .await
         .map_err(failed(&self.attempt))?;
-        let doc = JobDoc {
-            change: self.change.clone(),
-            policy: self.policy,
-        };
+        let doc = JobDoc { change: self.change.clone(), policy: self.policy };
         sqlx::query("INSERT INTO plan (job, doc, plan) VALUES (?, ?, ?)")
             .bind(n)
             .bind(stored::store(&doc)?)

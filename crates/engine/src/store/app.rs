@@ -59,10 +59,8 @@ impl Store {
                 match there {
                     Some(there) if there == digest => return Ok(false),
                     Some(_) => {
-                        return Err(
-                            Error::conflict(format!("{attempt}: it is there with other content"))
-                                .hint("versions never change: raise the package's version and push that"),
-                        );
+                        return Err(Error::conflict(format!("{attempt}: it is there with other content"))
+                            .hint("versions never change: raise the package's version and push that"));
                     }
                     None => {}
                 }
@@ -120,9 +118,7 @@ impl Store {
                     return Err(Error::conflict(format!("{attempt}: clusters are made of it"))
                         .hint(format!("delete them first: {}", users.join(", "))));
                 }
-                let gone = sqlx::query("DELETE FROM app WHERE id = ?")
-                    .bind(app.as_str())
-                    .execute(db);
+                let gone = sqlx::query("DELETE FROM app WHERE id = ?").bind(app.as_str()).execute(db);
                 match gone.await.map_err(failed(&attempt))?.rows_affected() {
                     0 => Err(never_pushed(&app)),
                     _ => Ok(()),

@@ -82,13 +82,12 @@ impl Records for Store {
     }
 
     async fn cluster_named(&self, name: &str) -> Result<Option<Cluster>> {
-        let row: Option<Row> = sqlx::query_as(clusters!(
-            "WHERE name = ? AND status NOT IN ('deleted', 'ceased')"
-        ))
-        .bind(name)
-        .fetch_optional(&mut *self.reader().await?)
-        .await
-        .map_err(failed(format!("reading the cluster `{name}`")))?;
+        let row: Option<Row> =
+            sqlx::query_as(clusters!("WHERE name = ? AND status NOT IN ('deleted', 'ceased')"))
+                .bind(name)
+                .fetch_optional(&mut *self.reader().await?)
+                .await
+                .map_err(failed(format!("reading the cluster `{name}`")))?;
         row.map(cluster).transpose()
     }
 
@@ -122,10 +121,8 @@ fn cluster((id, runtime, status, revision, doc, nodes): Row) -> Result<Cluster> 
 /// The value that a column's word stands for.
 pub(super) fn word<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T> {
     T::deserialize(text.into_deserializer()).map_err(|e: serde::de::value::Error| {
-        Error::store(format!(
-            "reading the store: it says `{text}`, which this Pitrix does not know"
-        ))
-        .hint("use the newer Pitrix that wrote it; nothing was changed")
-        .caused_by(&e)
+        Error::store(format!("reading the store: it says `{text}`, which this Pitrix does not know"))
+            .hint("use the newer Pitrix that wrote it; nothing was changed")
+            .caused_by(&e)
     })
 }

@@ -15,28 +15,19 @@ pub(super) fn failed(attempt: impl fmt::Display) -> impl FnOnce(sqlx::Error) -> 
                 "the store may not be written",
                 "make the state directory and its files writable for this user",
             ),
-            Some(10) => (
-                "the disk reports an error",
-                "check the disk; nothing was half done",
-            ),
-            Some(11) => (
-                "the store is damaged",
-                "restore the state directory from a backup",
-            ),
+            Some(10) => ("the disk reports an error", "check the disk; nothing was half done"),
+            Some(11) => ("the store is damaged", "restore the state directory from a backup"),
             Some(13) => ("the disk is full", "free some space; nothing was half done"),
-            Some(14) => (
-                "the store can't be opened",
-                "make the state directory readable and writable for this user",
-            ),
+            Some(14) => {
+                ("the store can't be opened", "make the state directory readable and writable for this user")
+            }
             Some(19) => {
                 return Error::bug(format!("{attempt}: a rule of the store is broken")).caused_by(&cause);
             }
             Some(26) => ("it is not a store of Pitrix", "choose another state directory"),
             _ => return Error::store(format!("{attempt}: the store gave an error")).caused_by(&cause),
         };
-        Error::store(format!("{attempt}: {what}"))
-            .hint(hint)
-            .caused_by(&cause)
+        Error::store(format!("{attempt}: {what}")).hint(hint).caused_by(&cause)
     }
 }
 

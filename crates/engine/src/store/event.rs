@@ -132,12 +132,7 @@ impl Store {
             .map_err(failed("reading events"))?;
         rows.into_iter()
             .map(|(seq, at, job, body)| {
-                Ok(Event {
-                    seq,
-                    at: Timestamp(at),
-                    job: job_id(job),
-                    kind: stored::read(&body)?,
-                })
+                Ok(Event { seq, at: Timestamp(at), job: job_id(job), kind: stored::read(&body)? })
             })
             .collect()
     }

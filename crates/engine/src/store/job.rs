@@ -40,7 +40,7 @@ pub struct JobWork {
     /// What is to change.
     pub change: Change,
     /// How.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// When a failure ends it.
     pub policy: Policy,
 }
@@ -137,18 +137,7 @@ impl stored::Stored for JobDoc {
 }
 
 /// n, cluster, its name, action, state, run, created, ended, fold, error
-type Row = (
-    i64,
-    String,
-    String,
-    String,
-    String,
-    u32,
-    i64,
-    Option<i64>,
-    Option<String>,
-    Option<String>,
-);
+type Row = (i64, String, String, String, String, u32, i64, Option<i64>, Option<String>, Option<String>);
 
 macro_rules! jobs {
     ($which:literal) => {
@@ -166,10 +155,8 @@ impl Store {
     /// # Errors
     /// `Store`.
     pub async fn running_jobs(&self) -> Result<Vec<JobInfo>> {
-        self.read_jobs(sqlx::query_as(jobs!(
-            "WHERE job.state IN ('running', 'cancelling') ORDER BY job.n"
-        )))
-        .await
+        self.read_jobs(sqlx::query_as(jobs!("WHERE job.state IN ('running', 'cancelling') ORDER BY job.n")))
+            .await
     }
 
     /// The jobs of one cluster or of all, newest first.
@@ -207,12 +194,7 @@ impl Store {
             .await
             .map_err(failed(format!("reading the plan of `{job}`")))?;
         let JobDoc { change, policy } = stored::read(&doc)?;
-        Ok(JobWork {
-            info,
-            change,
-            plan: stored::read(&plan)?,
-            policy,
-        })
+        Ok(JobWork { info, change, plan: Arc::new(stored::read(&plan)?), policy })
     }
 
     async fn read_jobs(&self, query: QueryAs<'_, Sqlite, Row, SqliteArguments>) -> Result<Vec<JobInfo>> {
@@ -226,17 +208,7 @@ impl Store {
     /// # Errors
     /// `Store`.
     pub async fn tasks(&self, job: &JobId) -> Result<Vec<TaskRow>> {
-        type Row = (
-            u32,
-            u32,
-            String,
-            u32,
-            i64,
-            Option<i64>,
-            Option<i64>,
-            Option<String>,
-            Option<String>,
-        );
+        type Row = (u32, u32, String, u32, i64, Option<i64>, Option<i64>, Option<String>, Option<String>);
         let rows: Vec<Row> = sqlx::query_as(concat!(
             "SELECT layer, idx, state, attempt, started, deadline, ended, handle, error ",
             "FROM task WHERE job = ? ORDER BY layer, idx"
@@ -246,19 +218,17 @@ impl Store {
         .await
         .map_err(failed(format!("reading the tasks of `{job}`")))?;
         rows.into_iter()
-            .map(
-                |(layer, index, state, attempt, started, deadline, ended, handle, error)| {
-                    Ok(TaskRow {
-                        id: TaskId { layer, index },
-                        state: TaskState::from_columns(&state, error)?,
-                        attempt,
-                        started: Timestamp(started),
-                        deadline: deadline.map(Timestamp),
-                        ended: ended.map(Timestamp),
-                        handle: handle.map(|handle| stored::read(&handle)).transpose()?,
-                    })
-                },
-            )
+            .map(|(layer, index, state, attempt, started, deadline, ended, handle, error)| {
+                Ok(TaskRow {
+                    id: TaskId { layer, index },
+                    state: TaskState::from_columns(&state, error)?,
+                    attempt,
+                    started: Timestamp(started),
+                    deadline: deadline.map(Timestamp),
+                    ended: ended.map(Timestamp),
+                    handle: handle.map(|handle| stored::read(&handle)).transpose()?,
+                })
+            })
             .collect()
     }
 
@@ -275,13 +245,7 @@ impl Store {
         .await
         .map_err(failed(format!("counting the calls of `{job}`")))?;
         rows.into_iter()
-            .map(|(name, state, count)| {
-                Ok(CallCount {
-                    name,
-                    state: word(&state)?,
-                    count,
-                })
-            })
+            .map(|(name, state, count)| Ok(CallCount { name, state: word(&state)?, count }))
             .collect()
     }
 
@@ -300,11 +264,7 @@ impl Store {
         .await
         .map_err(failed("reading the calls in doubt"))?;
         let call = |(job, layer, index, n, name, token, at): Row| InDoubtCall {
-            key: CallKey {
-                job: job_id(job),
-                task: TaskId { layer, index },
-                n,
-            },
+            key: CallKey { job: job_id(job), task: TaskId { layer, index }, n },
             name,
             token: Token::new(token),
             at: Timestamp(at),
@@ -362,9 +322,7 @@ impl TaskState {
             ("done", None) => Ok(Self::Done),
             ("failed", Some(error)) => Ok(Self::Failed { error }),
             ("cancelled", None) => Ok(Self::Cancelled),
-            _ => Err(Error::store(format!(
-                "reading the store: a task is `{state}`, which makes no sense"
-            ))),
+            _ => Err(Error::store(format!("reading the store: a task is `{state}`, which makes no sense"))),
         }
     }
 }
@@ -384,9 +342,7 @@ impl CallState {
 /// The number of a job's row.
 pub(super) fn number(job: &JobId) -> Result<i64> {
     let digits = job.as_str().strip_prefix("j-");
-    digits
-        .and_then(|digits| digits.parse().ok())
-        .ok_or_else(|| unknown(job))
+    digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| unknown(job))
 }
 
 pub(super) fn job_id(n: i64) -> JobId {

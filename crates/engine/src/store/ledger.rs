@@ -34,11 +34,7 @@ impl Calls {
         .map_err(failed(format!("reading the calls of `{}`", job_id(job))))?;
         let calls = Self::default();
         for (layer, index, n, generation, state, token) in rows {
-            let known = Known {
-                generation,
-                state: word(&state)?,
-                token: Token::new(token),
-            };
+            let known = Known { generation, state: word(&state)?, token: Token::new(token) };
             // The last generation wins.
             calls.lock().insert((TaskId { layer, index }, n), known);
         }
@@ -48,11 +44,7 @@ impl Calls {
     fn begun(&self, token: &Token, items: Vec<(TaskId, u32, u32)>) {
         let mut calls = self.lock();
         for (task, n, generation) in items {
-            let known = Known {
-                generation,
-                state: CallState::Intent,
-                token: token.clone(),
-            };
+            let known = Known { generation, state: CallState::Intent, token: token.clone() };
             calls.insert((task, n), known);
         }
     }
@@ -108,15 +100,7 @@ impl Ledger for Tenure {
         let job = number(&first.key.job)?;
         let mut rows = Rows::default();
         let mut keys = Vec::with_capacity(batch.items.len());
-        for (
-            pos,
-            Intent {
-                key,
-                generation,
-                body,
-            },
-        ) in batch.items.iter().enumerate()
-        {
+        for (pos, Intent { key, generation, body }) in batch.items.iter().enumerate() {
             rows.begun.push(Begun {
                 job: number(&key.job)?,
                 layer: key.task.layer,
@@ -137,9 +121,7 @@ impl Ledger for Tenure {
     async fn finish(&self, batch: &Batch, outcomes: Vec<Outcome>) -> Result<()> {
         if outcomes.len() != batch.items.len() {
             let (have, want) = (outcomes.len(), batch.items.len());
-            return Err(Error::bug(format!(
-                "finishing a batch of {want} calls: {have} outcomes were given"
-            )));
+            return Err(Error::bug(format!("finishing a batch of {want} calls: {have} outcomes were given")));
         }
         let Some(first) = batch.items.first() else {
             return Ok(());
@@ -175,11 +157,7 @@ impl Ledger for Tenure {
     async fn reopen(&self, job: &JobId, task: TaskId) -> Result<()> {
         let job = number(job)?;
         let mut rows = Rows::default();
-        rows.reopened.push(TaskKey {
-            job,
-            layer: task.layer,
-            idx: task.index,
-        });
+        rows.reopened.push(TaskKey { job, layer: task.layer, idx: task.index });
         let calls = self.calls(job).await?;
         self.write_rows(rows, move || calls.reopened(task)).await
     }
@@ -214,25 +192,14 @@ impl Store {
         .await
         .map_err(failed(format!("reading the batch `{}`", token.as_str())))?;
         let Some(name) = rows.first().map(|row| row.5.clone()) else {
-            return Err(Error::not_found(format!(
-                "no call of the batch `{}` is in doubt",
-                token.as_str()
-            )));
+            return Err(Error::not_found(format!("no call of the batch `{}` is in doubt", token.as_str())));
         };
         let item = |(job, layer, index, n, generation, _, body): Row| Intent {
-            key: CallKey {
-                job: job_id(job),
-                task: TaskId { layer, index },
-                n,
-            },
+            key: CallKey { job: job_id(job), task: TaskId { layer, index }, n },
             generation,
             body: body.into_bytes(),
         };
-        Ok(Batch {
-            token: token.clone(),
-            name,
-            items: rows.into_iter().map(item).collect(),
-        })
+        Ok(Batch { token: token.clone(), name, items: rows.into_iter().map(item).collect() })
     }
 }
 

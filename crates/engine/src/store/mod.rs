@@ -69,13 +69,7 @@ pub struct Options {
 impl Options {
     /// Opens the store in `dir`.
     pub fn new(dir: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            dir: dir.into(),
-            clock,
-            crash: Arc::new(NoCrash),
-            max_pages: None,
-            commits: Arc::default(),
-        }
+        Self { dir: dir.into(), clock, crash: Arc::new(NoCrash), max_pages: None, commits: Arc::default() }
     }
 
     /// How many commits SQLite has made for the stores that were opened with these options or a clone of them.
@@ -113,13 +107,8 @@ impl Store {
         let (queue, queued) = mpsc::channel(QUEUE);
         let mut writer = JoinSet::new();
         writer.spawn(
-            Writer {
-                db: opened.writer,
-                queue: queued,
-                clock: options.clock.clone(),
-                crash: options.crash,
-            }
-            .run(),
+            Writer { db: opened.writer, queue: queued, clock: options.clock.clone(), crash: options.crash }
+                .run(),
         );
         Ok(Self(Arc::new(Inner {
             deployment: opened.deployment,

@@ -34,11 +34,7 @@ pub(super) struct Opened {
 
 pub(super) async fn open(options: &Options) -> Result<Opened> {
     let dir = &options.dir;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(unusable(dir))?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unusable(dir))?;
     // One process at a time sets a directory up. The lock goes with the file, whatever happens.
     let lock = File::open(dir).map_err(unusable(dir))?;
     let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
@@ -52,10 +48,7 @@ pub(super) async fn open(options: &Options) -> Result<Opened> {
         create_private(&path, b"")?;
     }
     let connect = connect_options(&path, options.max_pages);
-    let mut writer = connect
-        .connect()
-        .await
-        .map_err(failed(format!("opening `{}`", path.display())))?;
+    let mut writer = connect.connect().await.map_err(failed(format!("opening `{}`", path.display())))?;
     let commits = options.commits.clone();
     let mut handle = writer.lock_handle().await.map_err(failed("opening the store"))?;
     handle.set_commit_hook(move || {
@@ -92,10 +85,7 @@ async fn set_up(db: &mut SqliteConnection, options: &Options) -> Result<()> {
         return Err(Error::store(message).hint("use the newer Pitrix that wrote it; nothing was changed"));
     }
     execute(db, "BEGIN IMMEDIATE").await?;
-    sqlx::raw_sql(SCHEMA)
-        .execute(&mut *db)
-        .await
-        .map_err(failed("making the store's tables"))?;
+    sqlx::raw_sql(SCHEMA).execute(&mut *db).await.map_err(failed("making the store's tables"))?;
     sqlx::query("INSERT INTO meta (id, deployment, epoch, key_id) VALUES (1, ?, 0, ?)")
         .bind(random_name("d-", 12))
         .bind(Keyring::create(&key_file(&options.dir))?)
@@ -128,12 +118,7 @@ fn key_file(dir: &Path) -> PathBuf {
 pub(super) fn create_private(path: &Path, content: &[u8]) -> Result<()> {
     let new = path.with_added_extension("new");
     let written = || -> io::Result<()> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&new, path)?;

@@ -54,17 +54,9 @@ impl Store {
         let idle = readers.idle().pop();
         let db = match idle {
             Some(db) => db,
-            None => readers
-                .connect
-                .connect()
-                .await
-                .map_err(failed("opening the store to read"))?,
+            None => readers.connect.connect().await.map_err(failed("opening the store to read"))?,
         };
-        Ok(Reader {
-            db: Some(db),
-            readers,
-            _permit: permit,
-        })
+        Ok(Reader { db: Some(db), readers, _permit: permit })
     }
 }
 

@@ -20,10 +20,8 @@ impl Store {
     /// has not changed since.
     pub async fn retry(&self, job: &JobId) -> Result<()> {
         let (n, now) = (number(job)?, self.now());
-        self.write(None, move |db| {
-            Box::pin(async move { retry(&mut Row::read(db, n).await?, now).await })
-        })
-        .await
+        self.write(None, move |db| Box::pin(async move { retry(&mut Row::read(db, n).await?, now).await }))
+            .await
     }
 
     /// Asks a job to stop. Asking again changes nothing.
@@ -32,10 +30,8 @@ impl Store {
     /// `NotFound`; `Conflict` when it has ended.
     pub async fn cancel(&self, job: &JobId) -> Result<()> {
         let (n, now) = (number(job)?, self.now());
-        self.write(None, move |db| {
-            Box::pin(async move { cancel(&mut Row::read(db, n).await?, now).await })
-        })
-        .await
+        self.write(None, move |db| Box::pin(async move { cancel(&mut Row::read(db, n).await?, now).await }))
+            .await
     }
 }
 
@@ -133,16 +129,13 @@ async fn retry(row: &mut Row<'_>, now: Timestamp) -> Result<()> {
         }
     }
     if row.newest != row.n || row.revision != row.cluster_revision {
-        return Err(
-            Error::conflict(format!("{attempt}: its cluster has changed since"))
-                .hint("ask for the action anew, so that it is planned for what there is now"),
-        );
+        return Err(Error::conflict(format!("{attempt}: its cluster has changed since"))
+            .hint("ask for the action anew, so that it is planned for what there is now"));
     }
     row.doc.transition = Some(row.action.transition());
     row.cluster_revision += 1;
     row.put_cluster().await?;
-    row.about_job("DELETE FROM task WHERE job = ?1 AND state <> 'done'")
-        .await?;
+    row.about_job("DELETE FROM task WHERE job = ?1 AND state <> 'done'").await?;
     row.about_job(concat!(
         "UPDATE job SET state = 'running', run = run + 1, revision = revision + 1, ended = NULL, fold = NULL, ",
         "error = NULL WHERE n = ?1"
@@ -156,25 +149,17 @@ async fn cancel(row: &mut Row<'_>, now: Timestamp) -> Result<()> {
         JobState::Running => {}
         JobState::Cancelling => return Ok(()),
         ended => {
-            let message = format!(
-                "cancelling `{}`: it has {} already",
-                job_id(row.n),
-                ended.as_str()
-            );
+            let message = format!("cancelling `{}`: it has {} already", job_id(row.n), ended.as_str());
             return Err(Error::conflict(message).hint("there is nothing left to stop"));
         }
     }
-    row.about_job("UPDATE job SET state = 'cancelling' WHERE n = ?1")
-        .await?;
+    row.about_job("UPDATE job SET state = 'cancelling' WHERE n = ?1").await?;
     append(row.db, now, row.n, &EventKind::Cancelling).await
 }
 
 async fn end(row: &mut Row<'_>, fold: &Fold, error: Option<Error>, now: Timestamp) -> Result<()> {
     if row.state.is_ended() {
-        return Err(Error::conflict(format!(
-            "ending `{}`: it has ended already",
-            job_id(row.n)
-        )));
+        return Err(Error::conflict(format!("ending `{}`: it has ended already", job_id(row.n))));
     }
     let state = match fold.result {
         FoldResult::Succeeded => JobState::Succeeded,

@@ -71,9 +71,8 @@ impl Store {
             Box::pin(async move {
                 let attempt = format!("deleting the runtime `{id}`");
                 check_unused(db, &id, &attempt).await?;
-                let gone = sqlx::query("DELETE FROM runtime WHERE id = ?")
-                    .bind(id.as_str())
-                    .execute(&mut *db);
+                let gone =
+                    sqlx::query("DELETE FROM runtime WHERE id = ?").bind(id.as_str()).execute(&mut *db);
                 if gone.await.map_err(failed(&attempt))?.rows_affected() == 0 {
                     return Err(unknown(&id));
                 }
@@ -96,11 +95,7 @@ impl Store {
             zone: Zone::new(""),
             labels: Default::default(),
         };
-        let there = self
-            .runtimes()
-            .await?
-            .iter()
-            .any(|runtime| runtime.id == local.id);
+        let there = self.runtimes().await?.iter().any(|runtime| runtime.id == local.id);
         if there {
             return Ok(());
         }

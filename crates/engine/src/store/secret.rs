@@ -31,10 +31,8 @@ impl Keyring {
             if id(&key) == key_id {
                 return Ok(XChaCha20Poly1305::new((&*key).into()));
             }
-            let message = format!(
-                "the key file `{}` is not the one that the secrets were sealed with",
-                path.display()
-            );
+            let message =
+                format!("the key file `{}` is not the one that the secrets were sealed with", path.display());
             Err(Error::store(message).hint("put the right key file back; the sealed secrets are untouched"))
         }))
     }
@@ -48,10 +46,7 @@ impl Keyring {
     ) -> Result<()> {
         let mut nonce = [0; 24];
         fill_random(&mut nonce);
-        let payload = Payload {
-            msg: secret.expose().as_bytes(),
-            aad: reference.as_str().as_bytes(),
-        };
+        let payload = Payload { msg: secret.expose().as_bytes(), aad: reference.as_str().as_bytes() };
         let sealed = self.cipher()?.encrypt(&XNonce::from(nonce), payload);
         let sealed = sealed.map_err(|_| Error::bug(format!("sealing `{}` failed", reference.as_str())))?;
         sqlx::query("INSERT OR REPLACE INTO secret (ref, nonce, sealed) VALUES (?, ?, ?)")
@@ -66,16 +61,9 @@ impl Keyring {
 
     /// What is sealed in a row.
     pub(super) fn open(&self, reference: &str, nonce: &[u8], sealed: &[u8]) -> Result<Secret> {
-        let damaged = || {
-            Error::store(format!(
-                "opening the secret `{reference}`: its bytes were changed"
-            ))
-        };
+        let damaged = || Error::store(format!("opening the secret `{reference}`: its bytes were changed"));
         let nonce = XNonce::try_from(nonce).map_err(|_| damaged())?;
-        let payload = Payload {
-            msg: sealed,
-            aad: reference.as_bytes(),
-        };
+        let payload = Payload { msg: sealed, aad: reference.as_bytes() };
         let opened = Zeroizing::new(self.cipher()?.decrypt(&nonce, payload).map_err(|_| damaged())?);
         Ok(Secret::new(std::str::from_utf8(&opened).map_err(|_| damaged())?))
     }
@@ -162,8 +150,6 @@ pub(super) fn random_name(prefix: &str, len: usize) -> String {
     const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     let mut bytes = vec![0; len];
     fill_random(&mut bytes);
-    let letters = bytes
-        .iter()
-        .map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
+    let letters = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
     prefix.chars().chain(letters).collect()
 }

@@ -57,11 +57,7 @@ pub struct Recording<'a> {
 
 impl Tenure {
     pub(super) fn new(store: Store, epoch: i64) -> Self {
-        Self(Arc::new(Held {
-            store,
-            epoch,
-            jobs: Mutex::default(),
-        }))
+        Self(Arc::new(Held { store, epoch, jobs: Mutex::default() }))
     }
 
     /// The store that it is of.
@@ -94,15 +90,8 @@ impl Tenure {
             handle: report.handle.as_ref().map(stored::store).transpose()?,
             error: report.state.error().map(stored::store).transpose()?,
         });
-        let event = EventKind::Task {
-            task: report.task,
-            attempt: report.attempt,
-            state: report.state,
-        };
-        rows.events.push(EventRow {
-            job,
-            body: stored::store(&event)?,
-        });
+        let event = EventKind::Task { task: report.task, attempt: report.attempt, state: report.state };
+        rows.events.push(EventRow { job, body: stored::store(&event)? });
         let place = self.store().0.queue.reserve().await.map_err(|_| closed())?;
         let told = match record {
             Some(record) => self.queue_record(place, rows, record)?,
@@ -165,10 +154,7 @@ impl Tenure {
     /// What is known of a job's calls; read at the first time.
     pub(super) async fn calls(&self, job: i64) -> Result<Calls> {
         let calls = self.jobs().entry(job).or_default().clone();
-        calls
-            .get_or_try_init(|| Calls::load(self.store(), job))
-            .await
-            .cloned()
+        calls.get_or_try_init(|| Calls::load(self.store(), job)).await.cloned()
     }
 
     /// Forgets what is known of the calls of a job that has ended.

@@ -73,11 +73,7 @@ impl Writer {
 
     async fn carry_out(&mut self, ops: &mut [Op], verdicts: &mut [Result<()>]) -> Result<()> {
         // Every statement costs two hops between threads, so one says all that each transaction begins with.
-        let epoch = epoch(
-            &mut self.db,
-            "BEGIN IMMEDIATE; SAVEPOINT op; SELECT epoch FROM meta",
-        )
-        .await?;
+        let epoch = epoch(&mut self.db, "BEGIN IMMEDIATE; SAVEPOINT op; SELECT epoch FROM meta").await?;
         let (mut rows, mut own) = (Vec::with_capacity(ops.len()), Vec::new());
         for (op, verdict) in ops.iter_mut().zip(verdicts) {
             match &mut op.work {

@@ -5,8 +5,6 @@ use provider_core::{
     Transition,
 };
 
-const DELETE: Action = Action::DeleteClusters { keep_volumes: false };
-
 #[tokio::test]
 async fn an_accepted_job_has_its_cluster_in_transition_and_its_plan_on_record() {
     let dir = temp();
@@ -23,19 +21,10 @@ async fn an_accepted_job_has_its_cluster_in_transition_and_its_plan_on_record() 
     assert_eq!(cluster.nodes, change.before.nodes);
 
     let work = store.job_work(&job).await.unwrap();
-    assert_eq!(
-        (work.plan, work.change, work.policy),
-        (plan, change, Policy::AtLeast(1))
-    );
-    assert_eq!(
-        store.running_jobs().await.unwrap(),
-        std::slice::from_ref(&work.info)
-    );
+    assert_eq!((&*work.plan, work.change, work.policy), (&plan, change, Policy::AtLeast(1)));
+    assert_eq!(store.running_jobs().await.unwrap(), std::slice::from_ref(&work.info));
     assert_eq!(store.jobs(Some(&work.info.cluster)).await.unwrap(), [work.info]);
-    assert_eq!(
-        store.events(0, &EventFilter::default(), 9).await.unwrap().len(),
-        1
-    );
+    assert_eq!(store.events(0, &EventFilter::default(), 9).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -48,36 +37,21 @@ async fn what_stands_in_the_way_is_named() {
     let mut user = create("user");
     user.change.after.links.insert("store".into(), "active".into());
     let user = accept(&store, user).await;
-    tenure
-        .end(&user, &fold(FoldResult::Succeeded), None)
-        .await
-        .unwrap();
+    tenure.end(&user, &fold(FoldResult::Succeeded), None).await.unwrap();
 
     let mut taken = create("active");
     taken.change.before.id = "cl-taken".into();
-    check(
-        &store,
-        taken,
-        "accepting `create` of `active`: there is a cluster of this name",
-    )
-    .await;
+    check(&store, taken, "accepting `create` of `active`: there is a cluster of this name").await;
     let mut homeless = create("homeless");
     homeless.change.before.runtime = RuntimeId::new("nowhere");
     check(&store, homeless, "there is no runtime `nowhere`").await;
     let mut linked = create("linked");
     linked.change.after.links.insert("x".into(), "nobody".into());
-    check(
-        &store,
-        linked,
-        "accepting `create` of `linked`: it links to `nobody`, which is not there",
-    )
-    .await;
+    check(&store, linked, "accepting `create` of `linked`: it links to `nobody`, which is not there").await;
     let why = format!("accepting `stop` of `busy`: job `{running}` is at work on the cluster");
     check(&store, act(&store, "busy", Action::StopClusters).await, &why).await;
     let mut foreign = create("foreign");
-    foreign
-        .secrets
-        .push((SecretRef::new("cluster/cl-active/x"), Secret::new("x")));
+    foreign.secrets.push((SecretRef::new("cluster/cl-active/x"), Secret::new("x")));
     check(
         &store,
         foreign,
@@ -98,12 +72,7 @@ async fn what_stands_in_the_way_is_named() {
     .await;
     let mut gone = act(&store, "active", DELETE).await;
     gone.change.before.id = "cl-gone".into();
-    check(
-        &store,
-        gone,
-        "accepting `delete` of `active`: there is no such cluster",
-    )
-    .await;
+    check(&store, gone, "accepting `delete` of `active`: there is no such cluster").await;
 
     // None of them left anything behind.
     assert_eq!(store.clusters(&ClusterFilter::default()).await.unwrap().len(), 3);
@@ -114,10 +83,7 @@ async fn check(store: &Store, submission: engine::Submission, why: &str) {
     let error = store.accept(submission).await.unwrap_err();
     assert_eq!(error.to_string(), why);
     let blamed = [ErrorKind::Conflict, ErrorKind::NotFound].contains(&error.kind());
-    assert!(
-        error.hint_text().is_some() && blamed || error.kind() == ErrorKind::Bug,
-        "{why}"
-    );
+    assert!(error.hint_text().is_some() && blamed || error.kind() == ErrorKind::Bug, "{why}");
 }
 
 #[tokio::test]
@@ -128,19 +94,13 @@ async fn a_plan_for_another_state_of_the_cluster_is_stale() {
     accept(&store, create("db")).await;
     let while_creating = act(&store, "db", Action::StopClusters).await;
     let create = store.running_jobs().await.unwrap()[0].id.clone();
-    tenure
-        .end(&create, &fold(FoldResult::Succeeded), None)
-        .await
-        .unwrap();
+    tenure.end(&create, &fold(FoldResult::Succeeded), None).await.unwrap();
     let before_stop = act(&store, "db", DELETE).await;
     let stop = accept(&store, act(&store, "db", Action::StopClusters).await).await;
     tenure.end(&stop, &fold(FoldResult::Failed), None).await.unwrap();
     let before_retry = act(&store, "db", DELETE).await;
     store.retry(&stop).await.unwrap();
-    tenure
-        .end(&stop, &fold(FoldResult::Succeeded), None)
-        .await
-        .unwrap();
+    tenure.end(&stop, &fold(FoldResult::Succeeded), None).await.unwrap();
 
     for submission in [while_creating, before_stop, before_retry] {
         assert_eq!(store.accept(submission).await.unwrap(), Accepted::Stale);
@@ -157,14 +117,8 @@ async fn of_two_that_accept_at_once_one_is_accepted() {
         let name = format!("c{round}");
         let results = tokio::join!(one.accept(create(&name)), other.accept(create(&name)));
         let job = one_of(results);
-        tenure
-            .end(&job, &fold(FoldResult::Succeeded), None)
-            .await
-            .unwrap();
-        let (stop, delete) = (
-            act(&one, &name, Action::StopClusters).await,
-            act(&one, &name, DELETE).await,
-        );
+        tenure.end(&job, &fold(FoldResult::Succeeded), None).await.unwrap();
+        let (stop, delete) = (act(&one, &name, Action::StopClusters).await, act(&one, &name, DELETE).await);
         one_of(tokio::join!(one.accept(stop), other.accept(delete)));
     }
     assert_eq!(one.running_jobs().await.unwrap().len(), 10);
@@ -189,21 +143,13 @@ async fn the_secrets_of_a_cluster_come_and_go_with_it() {
     let tenure = store.take_over().await.unwrap();
     let reference = SecretRef::new("cluster/cl-db/env/password");
     let mut submission = create("db");
-    submission
-        .secrets
-        .push((reference.clone(), Secret::new("hunter2")));
+    submission.secrets.push((reference.clone(), Secret::new("hunter2")));
     let job = accept(&store, submission).await;
-    tenure
-        .end(&job, &fold(FoldResult::Succeeded), None)
-        .await
-        .unwrap();
+    tenure.end(&job, &fold(FoldResult::Succeeded), None).await.unwrap();
     assert_eq!(store.resolve(&reference).await.unwrap().expose(), "hunter2");
 
     let delete = accept(&store, act(&store, "db", DELETE).await).await;
-    tenure
-        .end(&delete, &fold(FoldResult::Succeeded), None)
-        .await
-        .unwrap();
+    tenure.end(&delete, &fold(FoldResult::Succeeded), None).await.unwrap();
     let error = store.resolve(&reference).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     // Its name is free, and it is still known by its id.
@@ -213,9 +159,6 @@ async fn the_secrets_of_a_cluster_come_and_go_with_it() {
     let mut again = create("db");
     again.change.before.id = "cl-new".into();
     accept(&store, again).await;
-    let deleted = ClusterFilter {
-        deleted: true,
-        ..ClusterFilter::default()
-    };
+    let deleted = ClusterFilter { deleted: true, ..ClusterFilter::default() };
     assert_eq!(store.clusters(&deleted).await.unwrap().len(), 2);
 }

@@ -31,9 +31,7 @@ impl CrashPoint for StopAt {
 /// Seven commits, each of which leaves a trace that [`traces`] finds.
 async fn story(options: Options) -> Result<()> {
     let store = Store::open(options).await?;
-    store
-        .create_runtime(&runtime("here"), Credential::default())
-        .await?;
+    store.create_runtime(&runtime("here"), Credential::default()).await?;
     let tenure = store.take_over().await?;
     let job = accept(&store, create("db")).await;
     let sent = batch(&job, [0, 1], 0);
@@ -52,19 +50,11 @@ async fn traces(dir: &TempDir) -> Result<u64> {
         let calls = store.calls(&job.id).await?;
         traces += usize::from(!calls.is_empty());
         traces += usize::from(calls.iter().any(|call| call.state == CallState::Applied));
-        traces += usize::from(
-            store
-                .tasks(&job.id)
-                .await?
-                .iter()
-                .any(|task| task.state == TaskState::Done),
-        );
+        traces += usize::from(store.tasks(&job.id).await?.iter().any(|task| task.state == TaskState::Done));
         traces += usize::from(job.state.is_ended());
     }
-    let epoch: i64 = sqlx::query_scalar("SELECT epoch FROM meta")
-        .fetch_one(&mut connect(dir).await)
-        .await
-        .unwrap();
+    let epoch: i64 =
+        sqlx::query_scalar("SELECT epoch FROM meta").fetch_one(&mut connect(dir).await).await.unwrap();
     store.close().await;
     Ok((traces + usize::try_from(epoch).unwrap()) as u64)
 }
@@ -82,10 +72,7 @@ async fn every_commit_comes_by_its_crash_points_and_is_kept_whole_or_not_at_all(
 
     for at in 1..=places {
         let dir = temp();
-        let crash = Arc::new(StopAt {
-            at,
-            ..StopAt::default()
-        });
+        let crash = Arc::new(StopAt { at, ..StopAt::default() });
         let mut options = crate::fixture::options(&dir);
         options.crash = crash.clone();
         tokio::select! {
@@ -95,10 +82,6 @@ async fn every_commit_comes_by_its_crash_points_and_is_kept_whole_or_not_at_all(
         // Odd places are before a commit, even ones after it.
         assert_eq!(options.commits(), at / 2, "at place {at}");
         // The first commit made the schema, which leaves no trace of its own.
-        assert_eq!(
-            traces(&dir).await.unwrap(),
-            (at / 2).saturating_sub(1),
-            "at place {at}"
-        );
+        assert_eq!(traces(&dir).await.unwrap(), (at / 2).saturating_sub(1), "at place {at}");
     }
 }

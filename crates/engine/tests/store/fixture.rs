@@ -10,6 +10,8 @@ use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tempfile::TempDir;
 
+pub(crate) const DELETE: Action = Action::DeleteClusters { keep_volumes: false, force: false };
+
 /// Always the same moment.
 struct Still;
 
@@ -33,10 +35,7 @@ pub(crate) fn temp() -> TempDir {
 /// A new store with the runtime `here`.
 pub(crate) async fn store(dir: &TempDir) -> Store {
     let store = Store::open(options(dir)).await.unwrap();
-    store
-        .create_runtime(&runtime("here"), Credential::default())
-        .await
-        .unwrap();
+    store.create_runtime(&runtime("here"), Credential::default()).await.unwrap();
     store
 }
 
@@ -54,12 +53,7 @@ pub(crate) fn runtime(id: &str) -> Runtime {
 /// A cluster called `name` with the nodes `n-1` to `n-count`.
 pub(crate) fn spec(name: &str, count: u32) -> ClusterSpec {
     let nodes: serde_json::Map<_, _> = (1..=count)
-        .map(|id| {
-            (
-                format!("n-{id}"),
-                json!({ "role": "n", "server_id": id, "group_id": id }),
-            )
-        })
+        .map(|id| (format!("n-{id}"), json!({ "role": "n", "server_id": id, "group_id": id })))
         .collect();
     serde_json::from_value(json!({
         "name": name,
@@ -116,11 +110,7 @@ pub(crate) async fn act(store: &Store, name: &str, action: Action) -> Submission
 pub(crate) fn change(before: Cluster, action: Action, after: ClusterSpec) -> Submission {
     Submission {
         plan: plan(&after),
-        change: Change {
-            action,
-            before,
-            after,
-        },
+        change: Change { action, before, after },
         policy: Policy::All,
         secrets: Vec::new(),
     }
@@ -134,19 +124,13 @@ pub(crate) async fn accept(store: &Store, submission: Submission) -> JobId {
 }
 
 pub(crate) fn fold(result: FoldResult) -> Fold {
-    Fold {
-        result,
-        ..Fold::default()
-    }
+    Fold { result, ..Fold::default() }
 }
 
 /// Creates the cluster `name`, which has succeeded.
 pub(crate) async fn created(store: &Store, tenure: &Tenure, name: &str) -> JobId {
     let job = accept(store, create(name)).await;
-    tenure
-        .end(&job, &fold(FoldResult::Succeeded), None)
-        .await
-        .unwrap();
+    tenure.end(&job, &fold(FoldResult::Succeeded), None).await.unwrap();
     job
 }
 
@@ -155,11 +139,7 @@ pub(crate) fn task(layer: u32, index: u32) -> TaskId {
 }
 
 pub(crate) fn key(job: &JobId, index: u32) -> CallKey {
-    CallKey {
-        job: job.clone(),
-        task: task(0, index),
-        n: 0,
-    }
+    CallKey { job: job.clone(), task: task(0, index), n: 0 }
 }
 
 /// One request for the tasks of `indices`, all of one generation.
@@ -173,11 +153,7 @@ pub(crate) fn batch(job: &JobId, indices: impl IntoIterator<Item = u32>, generat
         })
         .collect();
     let first = items[0].key.task.index;
-    Batch {
-        token: Token::new(format!("token-{job}-{first}-{generation}")),
-        name: "Run".into(),
-        items,
-    }
+    Batch { token: Token::new(format!("token-{job}-{first}-{generation}")), name: "Run".into(), items }
 }
 
 pub(crate) fn applied(reply: &str) -> Outcome {
@@ -192,14 +168,7 @@ pub(crate) async fn call(tenure: &Tenure, job: &JobId, index: u32) {
 }
 
 pub(crate) fn report(job: &JobId, index: u32, state: TaskState) -> TaskReport {
-    TaskReport {
-        job: job.clone(),
-        task: task(0, index),
-        attempt: 1,
-        state,
-        deadline: None,
-        handle: None,
-    }
+    TaskReport { job: job.clone(), task: task(0, index), attempt: 1, state, deadline: None, handle: None }
 }
 
 /// The rows of a query with one column of text, read beside the store.
@@ -211,9 +180,5 @@ pub(crate) async fn rows(dir: &TempDir, sql: &'static str) -> Vec<String> {
 pub(crate) async fn connect(dir: &TempDir) -> sqlx::SqliteConnection {
     use sqlx::ConnectOptions;
     let path = dir.path().join("state/pitrix.db");
-    sqlx::sqlite::SqliteConnectOptions::new()
-        .filename(path)
-        .connect()
-        .await
-        .unwrap()
+    sqlx::sqlite::SqliteConnectOptions::new().filename(path).connect().await.unwrap()
 }

@@ -13,31 +13,15 @@ async fn documents_are_stored_as_ever() {
     let job = accept(&store, create("db")).await;
     let plan = store.job_work(&job).await.unwrap().plan;
     let cluster = RwLock::new(store.cluster_named("db").await.unwrap().unwrap());
-    let handle = Handle {
-        resource: "i-1".into(),
-        cloud_job: Some("cj-1".into()),
-    };
+    let handle = Handle { resource: "i-1".into(), cloud_job: Some("cj-1".into()) };
     let fact = Fact::Started(handle.clone());
-    let record = Recording {
-        cluster: &cluster,
-        task: plan.task(task(0, 0)).unwrap(),
-        fact: &fact,
-    };
+    let record = Recording { cluster: &cluster, task: plan.task(task(0, 0)).unwrap(), fact: &fact };
     let mut running = report(&job, 0, TaskState::Running);
     running.handle = Some(handle);
     tenure.report(running, Some(record)).await.unwrap();
-    let error = Error::quota("running `n-2`")
-        .code("QuotaExceeded")
-        .request_id("r-1")
-        .hint("ask for more");
-    tenure
-        .report(report(&job, 1, TaskState::Failed { error: error.clone() }), None)
-        .await
-        .unwrap();
-    tenure
-        .end(&job, &fold(FoldResult::Failed), Some(error))
-        .await
-        .unwrap();
+    let error = Error::quota("running `n-2`").code("QuotaExceeded").request_id("r-1").hint("ask for more");
+    tenure.report(report(&job, 1, TaskState::Failed { error: error.clone() }), None).await.unwrap();
+    tenure.end(&job, &fold(FoldResult::Failed), Some(error)).await.unwrap();
 
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../golden");

@@ -19,29 +19,16 @@ async fn a_call_is_fresh_in_doubt_and_then_what_became_of_it() {
     assert_eq!(tenure.look(&applied_key).await.unwrap(), Entry::Fresh(0));
     let sent = batch(&job, [0, 1, 2], 0);
     tenure.begin(&sent).await.unwrap();
-    assert_eq!(
-        tenure.look(&refused).await.unwrap(),
-        Entry::InDoubt(sent.token.clone())
-    );
+    assert_eq!(tenure.look(&refused).await.unwrap(), Entry::InDoubt(sent.token.clone()));
     assert_eq!(tenure.batch(&sent.token).await.unwrap(), sent);
-    let outcomes = vec![
-        applied("1"),
-        Outcome::Refused(Error::quota("full")),
-        Outcome::InDoubt,
-    ];
+    let outcomes = vec![applied("1"), Outcome::Refused(Error::quota("full")), Outcome::InDoubt];
     tenure.finish(&sent, outcomes).await.unwrap();
 
     // The same after a restart, when everything is read anew.
     for tenure in [tenure, store.take_over().await.unwrap()] {
-        assert_eq!(
-            tenure.look(&applied_key).await.unwrap(),
-            Entry::Applied(b"1".to_vec())
-        );
+        assert_eq!(tenure.look(&applied_key).await.unwrap(), Entry::Applied(b"1".to_vec()));
         assert_eq!(tenure.look(&refused).await.unwrap(), Entry::Fresh(1));
-        assert_eq!(
-            tenure.look(&doubtful).await.unwrap(),
-            Entry::InDoubt(sent.token.clone())
-        );
+        assert_eq!(tenure.look(&doubtful).await.unwrap(), Entry::InDoubt(sent.token.clone()));
         assert_eq!(tenure.batch(&sent.token).await.unwrap(), sent);
     }
     assert_eq!(store.in_doubt(Some(&job)).await.unwrap()[0].key, doubtful);
@@ -49,36 +36,15 @@ async fn a_call_is_fresh_in_doubt_and_then_what_became_of_it() {
 
     // What has an outcome keeps it.
     let tenure = store.take_over().await.unwrap();
-    tenure
-        .finish(&sent, vec![applied("4"), applied("5"), applied("6")])
-        .await
-        .unwrap();
+    tenure.finish(&sent, vec![applied("4"), applied("5"), applied("6")]).await.unwrap();
     for tenure in [tenure, store.take_over().await.unwrap()] {
-        assert_eq!(
-            tenure.look(&applied_key).await.unwrap(),
-            Entry::Applied(b"1".to_vec())
-        );
+        assert_eq!(tenure.look(&applied_key).await.unwrap(), Entry::Applied(b"1".to_vec()));
         assert_eq!(tenure.look(&refused).await.unwrap(), Entry::Fresh(1));
-        assert_eq!(
-            tenure.look(&doubtful).await.unwrap(),
-            Entry::Applied(b"6".to_vec())
-        );
+        assert_eq!(tenure.look(&doubtful).await.unwrap(), Entry::Applied(b"6".to_vec()));
     }
-    let counts: Vec<_> = store
-        .calls(&job)
-        .await
-        .unwrap()
-        .iter()
-        .map(|c| (c.state, c.count))
-        .collect();
+    let counts: Vec<_> = store.calls(&job).await.unwrap().iter().map(|c| (c.state, c.count)).collect();
     assert_eq!(counts, [(CallState::Applied, 2), (CallState::Refused, 1)]);
-    let unknown = store
-        .take_over()
-        .await
-        .unwrap()
-        .batch(&Token::new("x"))
-        .await
-        .unwrap_err();
+    let unknown = store.take_over().await.unwrap().batch(&Token::new("x")).await.unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::NotFound);
 }
 
@@ -91,20 +57,14 @@ async fn reopening_opens_the_applied_calls_of_one_task() {
     call(&tenure, &job, 0).await;
     call(&tenure, &job, 1).await;
     let mut running = report(&job, 0, TaskState::Running);
-    running.handle = Some(provider_core::Handle {
-        resource: "i-1".into(),
-        cloud_job: None,
-    });
+    running.handle = Some(provider_core::Handle { resource: "i-1".into(), cloud_job: None });
     tenure.report(running, None).await.unwrap();
     tenure.reopen(&job, task(0, 0)).await.unwrap();
     // Who starts again must not wait on what is gone.
     assert_eq!(store.tasks(&job).await.unwrap()[0].handle, None);
     for tenure in [&tenure, &store.take_over().await.unwrap()] {
         assert_eq!(tenure.look(&key(&job, 0)).await.unwrap(), Entry::Fresh(1));
-        assert!(matches!(
-            tenure.look(&key(&job, 1)).await.unwrap(),
-            Entry::Applied(_)
-        ));
+        assert!(matches!(tenure.look(&key(&job, 1)).await.unwrap(), Entry::Applied(_)));
     }
 }
 
@@ -133,14 +93,8 @@ async fn who_was_taken_over_writes_nothing_any_more() {
     for result in results {
         assert_eq!(result.unwrap_err().kind(), ErrorKind::Fenced);
     }
-    assert_eq!(
-        store.events(0, &EventFilter::default(), 99).await.unwrap(),
-        events
-    );
-    assert_eq!(
-        new.look(&key(&job, 0)).await.unwrap(),
-        Entry::InDoubt(sent.token.clone())
-    );
+    assert_eq!(store.events(0, &EventFilter::default(), 99).await.unwrap(), events);
+    assert_eq!(new.look(&key(&job, 0)).await.unwrap(), Entry::InDoubt(sent.token.clone()));
     assert_eq!(new.look(&key(&job, 1)).await.unwrap(), Entry::Fresh(0));
     new.finish(&sent, vec![applied("2")]).await.unwrap();
     new.end(&job, &fold(FoldResult::Succeeded), None).await.unwrap();
@@ -151,10 +105,7 @@ async fn one_commit_takes_all_that_waits_and_a_refused_operation_touches_no_othe
     let dir = temp();
     let options = options(&dir);
     let store = engine::Store::open(options.clone()).await.unwrap();
-    store
-        .create_runtime(&runtime("here"), Default::default())
-        .await
-        .unwrap();
+    store.create_runtime(&runtime("here"), Default::default()).await.unwrap();
     let tenure = store.take_over().await.unwrap();
     let job = accept(&store, create("db")).await;
     tenure.begin(&batch(&job, [7], 0)).await.unwrap();
@@ -187,17 +138,9 @@ async fn records_of_a_node_made_side_by_side_lose_nothing() {
                 "node": "n-1", "timeout_s": 9,
             }))
             .unwrap();
-            let fact = Fact::Volume(VolumeReady {
-                id: provider_core::ResourceId::new(format!("v-{index}")),
-            });
-            let record = Recording {
-                cluster: &cluster,
-                task: &task,
-                fact: &fact,
-            };
-            tenure
-                .report(report(&job, index, TaskState::Done), Some(record))
-                .await
+            let fact = Fact::Volume(VolumeReady { id: provider_core::ResourceId::new(format!("v-{index}")) });
+            let record = Recording { cluster: &cluster, task: &task, fact: &fact };
+            tenure.report(report(&job, index, TaskState::Done), Some(record)).await
         })
     };
     for done in (0..100).map(attach).collect::<Vec<_>>() {
@@ -235,10 +178,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<(u32, Step)>> {
     use Step::{Apply, Begin, Refuse, Reopen, Restart};
     prop::collection::vec(
-        (
-            0..3u32,
-            prop::sample::select(vec![Begin, Begin, Apply, Refuse, Reopen, Restart]),
-        ),
+        (0..3u32, prop::sample::select(vec![Begin, Begin, Apply, Refuse, Reopen, Restart])),
         1..25,
     )
 }

@@ -14,25 +14,14 @@ fn id(layer: u32, index: u32) -> TaskId {
 /// A plan from words: `a b?` is a layer with a task on node `a` and one on node `b` that may fail; `-` is a
 /// task without a node.
 fn plan(layers: &[&str]) -> Arc<Plan> {
-    let facts = Facts {
-        taken_at: Timestamp(0),
-        zone: Zone::new("z"),
-        vpc: None,
-        needs_frontgate: false,
-        roles: BTreeMap::new(),
-        headroom: BTreeMap::new(),
-        shortfalls: Vec::new(),
-        extra: serde_json::Value::Null,
-    };
+    let facts = Facts::none(Zone::new("z"), Timestamp(0));
     let layer = |words: &&str| Layer {
         name: (*words).to_owned(),
         tasks: words
             .split(' ')
             .map(|word| Task {
                 work: Work::Agent(AgentVerb::Metadata),
-                node: Some(word.trim_end_matches('?'))
-                    .filter(|node| *node != "-")
-                    .map(NodeId::new),
+                node: Some(word.trim_end_matches('?')).filter(|node| *node != "-").map(NodeId::new),
                 failure_allowed: word.ends_with('?'),
                 timeout_s: 1,
             })
@@ -92,13 +81,7 @@ fn folds() {
         assert_eq!(fold(layers, policy, outcome), expected, "{name}");
     };
     let three = &["a b", "a b", "a b"];
-    check(
-        "all well",
-        three,
-        Policy::All,
-        &[],
-        "Succeeded: 6 done, failed [], tolerated [], 0 skipped",
-    );
+    check("all well", three, Policy::All, &[], "Succeeded: 6 done, failed [], tolerated [], 0 skipped");
     check(
         "one of two in a hard layer fails and the last one succeeds: the job has failed",
         three,
@@ -155,13 +138,7 @@ fn folds() {
         &[id(0, 0)],
         "Succeeded: 4 done, failed [0.0], tolerated [], 1 skipped",
     );
-    check(
-        "no layers",
-        &[],
-        Policy::All,
-        &[],
-        "Succeeded: 0 done, failed [], tolerated [], 0 skipped",
-    );
+    check("no layers", &[], Policy::All, &[], "Succeeded: 0 done, failed [], tolerated [], 0 skipped");
 }
 
 #[test]
@@ -189,18 +166,11 @@ fn cancel_lets_what_runs_report_and_starts_nothing_new() {
     machine.step(Input::Finished(id(0, 0), AGAIN));
     assert_eq!(machine.step(Input::Cancel), [Output::CancelRunning]);
     assert_eq!(machine.step(Input::Cancel), []);
-    assert_eq!(
-        machine.step(Input::TimerFired(id(0, 0))),
-        [],
-        "its pause was dropped"
-    );
+    assert_eq!(machine.step(Input::TimerFired(id(0, 0))), [], "its pause was dropped");
     let [Output::Finish(fold)] = &machine.step(Input::Finished(id(0, 1), DONE))[..] else {
         panic!("the end was expected")
     };
-    assert_eq!(
-        (fold.result, fold.done, fold.skipped),
-        (FoldResult::Cancelled, 1, 3)
-    );
+    assert_eq!((fold.result, fold.done, fold.skipped), (FoldResult::Cancelled, 1, 3));
 }
 
 #[test]
@@ -210,10 +180,7 @@ fn a_call_in_doubt_outlives_cancel_and_deadline() {
     machine.step(Input::Cancel);
     let out = machine.step(Input::Finished(id(0, 0), IN_DOUBT));
     assert_eq!(out, [Output::StartTimer(id(0, 0), Duration::from_secs(1))]);
-    assert_eq!(
-        machine.step(Input::TimerFired(id(0, 0))),
-        [Output::Start(id(0, 0))]
-    );
+    assert_eq!(machine.step(Input::TimerFired(id(0, 0))), [Output::Start(id(0, 0))]);
     assert!(matches!(
         machine.step(Input::Finished(id(0, 0), TaskOutcome::Cancelled))[..],
         [Output::Finish(_)]
@@ -224,17 +191,9 @@ fn a_call_in_doubt_outlives_cancel_and_deadline() {
 fn a_rolled_run_comes_to_the_same_fold() {
     let plan = plan(&["a b?", "a b", "a b"]);
     let outcome = |id: TaskId| {
-        if id.layer == 0 && id.index == 1 {
-            FAILED
-        } else {
-            DONE
-        }
+        if id.layer == 0 && id.index == 1 { FAILED } else { DONE }
     };
-    let whole = run(
-        Machine::new(plan.clone(), Policy::All),
-        |id, _| outcome(id),
-        |_| 0,
-    );
+    let whole = run(Machine::new(plan.clone(), Policy::All), |id, _| outcome(id), |_| 0);
     let mut machine = Machine::new(plan.clone(), Policy::All);
     let mut outputs = machine.step(Input::Begin);
     machine.step(Input::Roll);
@@ -249,11 +208,7 @@ fn a_rolled_run_comes_to_the_same_fold() {
     assert_eq!(cursor.layer, 1);
     let bytes = serde_json::to_vec(&cursor).unwrap();
     let cursor = serde_json::from_slice(&bytes).unwrap();
-    let rest = run(
-        Machine::resume(plan, Policy::All, cursor),
-        |id, _| outcome(id),
-        |_| 0,
-    );
+    let rest = run(Machine::resume(plan, Policy::All, cursor), |id, _| outcome(id), |_| 0);
     assert_eq!(rest, whole);
 }
 

@@ -38,11 +38,7 @@ pub struct Cluster {
 impl Cluster {
     /// The cluster that `spec` will become: pending, with no resources.
     pub fn new(id: ClusterId, runtime: RuntimeId, zone: Zone, spec: ClusterSpec) -> Self {
-        let nodes = spec
-            .nodes
-            .keys()
-            .map(|id| (id.clone(), Node::default()))
-            .collect();
+        let nodes = spec.nodes.keys().map(|id| (id.clone(), Node::default())).collect();
         Self {
             id,
             runtime,
@@ -65,9 +61,7 @@ impl Cluster {
 
     /// Whether any resource of a provider is on record for it.
     pub fn has_resources(&self) -> bool {
-        self.nodes
-            .values()
-            .any(|node| node.instance.is_some() || !node.disks.is_empty())
+        self.nodes.values().any(|node| node.instance.is_some() || !node.disks.is_empty())
     }
 }
 

@@ -18,36 +18,23 @@ const METADATA_S: u32 = 600;
 const UNMOUNT_S: u32 = 600;
 /// Seconds until the frontgate, which may be under way itself, can be used.
 const FRONTGATE_S: u32 = 1800;
+/// Seconds that a forced step may take at most.
+const FORCED_S: u32 = 60;
 
 pub(super) fn await_frontgate() -> Layer {
-    let task = Task {
-        work: Work::AwaitFrontgate,
-        node: None,
-        failure_allowed: false,
-        timeout_s: FRONTGATE_S,
-    };
-    Layer {
-        name: "await frontgate".into(),
-        tasks: vec![task],
-    }
+    let task =
+        Task { work: Work::AwaitFrontgate, node: None, failure_allowed: false, timeout_s: FRONTGATE_S };
+    Layer { name: "await frontgate".into(), tasks: vec![task] }
 }
 
 pub(super) fn run_instances(nodes: &[NodeView<'_>]) -> Layer {
-    instances("run instances", nodes, InstanceVerb::Run, RUN_S, |node| {
-        !node.has_instance()
-    })
+    instances("run instances", nodes, InstanceVerb::Run, RUN_S, |node| !node.has_instance())
 }
 
 /// Also for instances that run on record: a machine may have gone down since, and starting a running one is done
 /// at once.
 pub(super) fn start_instances(nodes: &[NodeView<'_>]) -> Layer {
-    instances(
-        "start instances",
-        nodes,
-        InstanceVerb::Start,
-        VERB_S,
-        NodeView::has_instance,
-    )
+    instances("start instances", nodes, InstanceVerb::Start, VERB_S, NodeView::has_instance)
 }
 
 pub(super) fn stop_instances(nodes: &[NodeView<'_>]) -> Layer {
@@ -57,67 +44,31 @@ pub(super) fn stop_instances(nodes: &[NodeView<'_>]) -> Layer {
 }
 
 pub(super) fn delete_instances(nodes: &[NodeView<'_>]) -> Layer {
-    instances(
-        "delete instances",
-        nodes,
-        InstanceVerb::Delete,
-        VERB_S,
-        NodeView::has_instance,
-    )
+    instances("delete instances", nodes, InstanceVerb::Delete, VERB_S, NodeView::has_instance)
 }
 
 pub(super) fn create_volumes(nodes: &[NodeView<'_>]) -> Layer {
-    disks(
-        "create volumes",
-        nodes,
-        volume(VolumeVerb::Create),
-        VERB_S,
-        |node| {
-            node.wanted_disks()
-                .filter(|index| !node.has_disk(*index))
-                .collect()
-        },
-    )
+    disks("create volumes", nodes, volume(VolumeVerb::Create), VERB_S, |node| {
+        node.wanted_disks().filter(|index| !node.has_disk(*index)).collect()
+    })
 }
 
 pub(super) fn attach_volumes(nodes: &[NodeView<'_>]) -> Layer {
-    disks(
-        "attach volumes",
-        nodes,
-        volume(VolumeVerb::Attach),
-        VERB_S,
-        |node| {
-            node.wanted_disks()
-                .filter(|index| !node.is_attached(*index))
-                .collect()
-        },
-    )
+    disks("attach volumes", nodes, volume(VolumeVerb::Attach), VERB_S, |node| {
+        node.wanted_disks().filter(|index| !node.is_attached(*index)).collect()
+    })
 }
 
 /// Every disk that may be attached: one whose attaching was given up while it was under way has no device on
 /// record, and detaching a detached one is done at once.
 pub(super) fn detach_volumes(nodes: &[NodeView<'_>]) -> Layer {
-    disks(
-        "detach volumes",
-        nodes,
-        volume(VolumeVerb::Detach),
-        VERB_S,
-        |node| {
-            node.disks()
-                .filter(|index| node.has_instance() || node.is_attached(*index))
-                .collect()
-        },
-    )
+    disks("detach volumes", nodes, volume(VolumeVerb::Detach), VERB_S, |node| {
+        node.disks().filter(|index| node.has_instance() || node.is_attached(*index)).collect()
+    })
 }
 
 pub(super) fn delete_volumes(nodes: &[NodeView<'_>]) -> Layer {
-    disks(
-        "delete volumes",
-        nodes,
-        volume(VolumeVerb::Delete),
-        VERB_S,
-        |node| node.disks().collect(),
-    )
+    disks("delete volumes", nodes, volume(VolumeVerb::Delete), VERB_S, |node| node.disks().collect())
 }
 
 /// Also for disks that have been mounted before, which is nowhere on record; mounting again changes nothing.
@@ -127,11 +78,7 @@ pub(super) fn mount(nodes: &[NodeView<'_>]) -> Layer {
         nodes,
         |disk| Work::Agent(AgentVerb::Mount { disk }),
         MOUNT_S,
-        |node| {
-            node.wanted_disks()
-                .filter(|_| node.agent_role().is_some())
-                .collect()
-        },
+        |node| node.wanted_disks().filter(|_| node.agent_role().is_some()).collect(),
     )
 }
 
@@ -141,11 +88,7 @@ pub(super) fn unmount(nodes: &[NodeView<'_>]) -> Layer {
         nodes,
         |disk| Work::Agent(AgentVerb::Unmount { disk }),
         UNMOUNT_S,
-        |node| {
-            node.disks()
-                .filter(|index| node.agent_role().is_some() && node.is_attached(*index))
-                .collect()
-        },
+        |node| node.disks().filter(|index| node.agent_role().is_some() && node.is_attached(*index)).collect(),
     )
 }
 
@@ -167,6 +110,15 @@ pub(super) fn beside(mut one: Layer, other: Layer) -> Layer {
     one
 }
 
+/// The layer as it runs when the action must end: what can't be done soon is given up.
+pub(super) fn forced(layer: Layer) -> Layer {
+    let mut layer = may_fail(layer);
+    for task in &mut layer.tasks {
+        task.timeout_s = task.timeout_s.min(FORCED_S);
+    }
+    layer
+}
+
 /// The job goes on when its tasks fail.
 pub(super) fn may_fail(mut layer: Layer) -> Layer {
     for task in &mut layer.tasks {
@@ -177,12 +129,7 @@ pub(super) fn may_fail(mut layer: Layer) -> Layer {
 
 /// A task of `node` that must not fail.
 pub(super) fn node_task(node: &NodeView<'_>, work: Work, timeout_s: u32) -> Task {
-    Task {
-        work,
-        node: Some(node.id.clone()),
-        failure_allowed: false,
-        timeout_s,
-    }
+    Task { work, node: Some(node.id.clone()), failure_allowed: false, timeout_s }
 }
 
 fn instances<'a>(
@@ -194,10 +141,7 @@ fn instances<'a>(
 ) -> Layer {
     let work = Work::Cloud(Directive::Instance(verb));
     let due = nodes.iter().filter(|node| is_due(node));
-    Layer {
-        name: name.into(),
-        tasks: due.map(|node| node_task(node, work.clone(), timeout_s)).collect(),
-    }
+    Layer { name: name.into(), tasks: due.map(|node| node_task(node, work.clone(), timeout_s)).collect() }
 }
 
 fn volume(verb: VolumeVerb) -> impl Fn(DiskId) -> Work {
@@ -214,24 +158,15 @@ fn disks<'a>(
     let mut tasks = Vec::new();
     for node in nodes {
         for index in due(node) {
-            let disk = DiskId {
-                node: node.id.clone(),
-                index,
-            };
+            let disk = DiskId { node: node.id.clone(), index };
             tasks.push(node_task(node, work(disk), timeout_s));
         }
     }
-    Layer {
-        name: name.into(),
-        tasks,
-    }
+    Layer { name: name.into(), tasks }
 }
 
 fn agents(name: &str, nodes: &[NodeView<'_>], verb: &AgentVerb, timeout_s: u32) -> Layer {
     let reachable = nodes.iter().filter(|node| node.agent_role().is_some());
     let task = |node| node_task(node, Work::Agent(verb.clone()), timeout_s);
-    Layer {
-        name: name.into(),
-        tasks: reachable.map(task).collect(),
-    }
+    Layer { name: name.into(), tasks: reachable.map(task).collect() }
 }

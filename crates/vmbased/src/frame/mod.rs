@@ -14,7 +14,8 @@ mod services;
 
 use layers::{
     attach_volumes, await_frontgate, beside, configure, create_volumes, delete_instances, delete_volumes,
-    detach_volumes, may_fail, mount, push_metadata, run_instances, start_instances, stop_instances, unmount,
+    detach_volumes, forced, may_fail, mount, push_metadata, run_instances, start_instances, stop_instances,
+    unmount,
 };
 use nodes::{NodeView, in_service, on_record, wanted};
 use provider_core::{
@@ -51,7 +52,10 @@ pub fn plan(change: &Change, facts: Facts) -> Result<Plan> {
             }
         }
         Action::StopClusters => stop(&change.before),
-        Action::DeleteClusters { keep_volumes } => delete(&change.before, keep_volumes),
+        Action::DeleteClusters { keep_volumes, force } => {
+            let layers = delete(&change.before, keep_volumes);
+            if force { layers.into_iter().map(forced).collect() } else { layers }
+        }
         _ => return Err(unsupported(change)),
     };
     refuse_shortfalls(change, &facts)?;
@@ -136,10 +140,7 @@ fn refuse_shortfalls(change: &Change, facts: &Facts) -> Result<()> {
     if shortfalls.is_empty() {
         return Ok(());
     }
-    let reasons: Vec<_> = shortfalls
-        .iter()
-        .map(|s| format!("{}: {}", s.what, s.why))
-        .collect();
+    let reasons: Vec<_> = shortfalls.iter().map(|s| format!("{}: {}", s.what, s.why)).collect();
     let message = format!("{}: {}", attempt(change), reasons.join("; "));
     let error = if shortfalls.iter().all(|s| facts.headroom.contains_key(&s.what)) {
         Error::quota(message)
@@ -147,26 +148,15 @@ fn refuse_shortfalls(change: &Change, facts: &Facts) -> Result<()> {
         Error::invalid(message)
     };
     let hints: Vec<_> = shortfalls.iter().filter_map(|s| s.hint.as_deref()).collect();
-    Err(if hints.is_empty() {
-        error
-    } else {
-        error.hint(hints.join("; "))
-    })
+    Err(if hints.is_empty() { error } else { error.hint(hints.join("; ")) })
 }
 
 fn unsupported(change: &Change) -> Error {
     let verbs: Vec<_> = ACTIONS.iter().map(|action| action.verb()).collect();
-    let message = format!(
-        "{}: clusters of virtual machines can't do this yet",
-        attempt(change)
-    );
+    let message = format!("{}: clusters of virtual machines can't do this yet", attempt(change));
     Error::unsupported(message).hint(format!("they can {}", verbs.join(", ")))
 }
 
 fn attempt(change: &Change) -> String {
-    format!(
-        "planning `{}` of cluster `{}`",
-        change.action.kind().verb(),
-        change.before.spec.name
-    )
+    format!("planning `{}` of cluster `{}`", change.action.kind().verb(), change.before.spec.name)
 }

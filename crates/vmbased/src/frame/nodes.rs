@@ -20,33 +20,15 @@ pub(super) fn wanted(change: &Change) -> Result<Vec<NodeView<'_>>> {
     let view = |id| {
         let record = change.before.nodes.get(id);
         let wanted = find_wanted(&change.after, id);
-        let lost = || {
-            Error::invalid(format!(
-                "planning node `{id}`: the cluster does not have its role"
-            ))
-        };
-        Ok(NodeView {
-            id,
-            wanted: Some(wanted.ok_or_else(lost)?),
-            record,
-        })
+        let lost = || Error::invalid(format!("planning node `{id}`: the cluster does not have its role"));
+        Ok(NodeView { id, wanted: Some(wanted.ok_or_else(lost)?), record })
     };
-    change
-        .after
-        .nodes
-        .keys()
-        .map(view)
-        .collect::<Result<_>>()
-        .map(in_order)
+    change.after.nodes.keys().map(view).collect::<Result<_>>().map(in_order)
 }
 
 /// The nodes on record, by role and then server id; those that are wanted no more come last.
 pub(super) fn on_record(cluster: &Cluster) -> Vec<NodeView<'_>> {
-    let view = |(id, record)| NodeView {
-        id,
-        wanted: find_wanted(&cluster.spec, id),
-        record: Some(record),
-    };
+    let view = |(id, record)| NodeView { id, wanted: find_wanted(&cluster.spec, id), record: Some(record) };
     in_order(cluster.nodes.iter().map(view).collect())
 }
 
@@ -79,15 +61,12 @@ impl<'a> NodeView<'a> {
 
     /// Its role, when an agent can do something for it.
     pub(super) fn agent_role(&self) -> Option<&'a RoleSpec> {
-        self.wanted
-            .map(|(_, role)| role)
-            .filter(|role| role.agent_installed)
+        self.wanted.map(|(_, role)| role).filter(|role| role.agent_installed)
     }
 
     /// Whether its agent finds out something that other nodes need in their metadata.
     pub(super) fn tells_its_peers(&self) -> bool {
-        self.agent_role()
-            .is_some_and(|role| role.passphraseless.is_some() || role.custom_metadata.is_some())
+        self.agent_role().is_some_and(|role| role.passphraseless.is_some() || role.custom_metadata.is_some())
     }
 
     /// Whether an instance is on record.
@@ -117,9 +96,7 @@ impl<'a> NodeView<'a> {
 
     /// The indexes of the disks on record.
     pub(super) fn disks(&self) -> impl Iterator<Item = u32> + use<'a> {
-        self.record
-            .into_iter()
-            .flat_map(|node| node.disks.keys().copied())
+        self.record.into_iter().flat_map(|node| node.disks.keys().copied())
     }
 
     pub(super) fn has_disk(&self, index: u32) -> bool {

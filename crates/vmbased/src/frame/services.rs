@@ -39,10 +39,7 @@ pub(super) fn services<'a>(
             continue;
         }
         *taken += 1;
-        by_order
-            .entry(declared.order)
-            .or_default()
-            .push(task(&node, service, declared));
+        by_order.entry(declared.order).or_default().push(task(&node, service, declared));
     }
     name_layers(name, by_order)
 }
@@ -53,11 +50,7 @@ fn task(node: &NodeView<'_>, service: &ServiceName, declared: &Service) -> Task 
         cmd: declared.cmd.clone(),
         timeout_s: declared.timeout_s,
     };
-    let mut task = node_task(
-        node,
-        Work::Agent(verb),
-        declared.timeout_s.saturating_add(GRACE_S),
-    );
+    let mut task = node_task(node, Work::Agent(verb), declared.timeout_s.saturating_add(GRACE_S));
     task.failure_allowed = *service == ServiceName::Destroy && declared.allow_force;
     task
 }
@@ -66,11 +59,7 @@ fn task(node: &NodeView<'_>, service: &ServiceName, declared: &Service) -> Task 
 fn name_layers(name: &str, by_order: BTreeMap<i32, Vec<Task>>) -> Vec<Layer> {
     let is_single = by_order.len() == 1;
     let layer = |(order, tasks)| {
-        let name = if is_single {
-            name.to_owned()
-        } else {
-            format!("{name} (order {order})")
-        };
+        let name = if is_single { name.to_owned() } else { format!("{name} (order {order})") };
         Layer { name, tasks }
     };
     by_order.into_iter().map(layer).collect()

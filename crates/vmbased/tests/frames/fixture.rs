@@ -19,11 +19,7 @@ pub(crate) struct Role {
 /// A role of `count` nodes with an agent and nothing else.
 pub(crate) fn role(name: &'static str, count: u32) -> Role {
     let spec = RoleSpec {
-        container: Container {
-            kind: ContainerKind::Kvm,
-            image: "img".into(),
-            zone: None,
-        },
+        container: Container { kind: ContainerKind::Kvm, image: "img".into(), zone: None },
         cpu: 1,
         memory_mib: 1024,
         gpu: 0,
@@ -43,12 +39,7 @@ pub(crate) fn role(name: &'static str, count: u32) -> Role {
         monitor: Value::Null,
         load_balancers: Vec::new(),
     };
-    Role {
-        name,
-        count,
-        replicas: 0,
-        spec,
-    }
+    Role { name, count, replicas: 0, spec }
 }
 
 impl Role {
@@ -75,20 +66,8 @@ impl Role {
 
     /// Services `start` and `stop` with this order.
     pub(crate) fn starts(self, order: i32) -> Self {
-        self.service(
-            ServiceName::Start,
-            Service {
-                order,
-                ..cmd("start.sh")
-            },
-        )
-        .service(
-            ServiceName::Stop,
-            Service {
-                order,
-                ..cmd("stop.sh")
-            },
-        )
+        self.service(ServiceName::Start, Service { order, ..cmd("start.sh") })
+            .service(ServiceName::Stop, Service { order, ..cmd("stop.sh") })
     }
 
     pub(crate) fn without_agent(mut self) -> Self {
@@ -130,6 +109,7 @@ pub(crate) fn cluster(roles: &[Role]) -> Cluster {
         backup_policy: None,
         incremental_backup_supported: false,
         display_tabs: Value::Null,
+        conf: Value::Null,
     };
     for role in roles {
         let group_size = role.replicas + 1;
@@ -162,14 +142,10 @@ pub(crate) fn facts() -> Facts {
 }
 
 pub(crate) fn change(cluster: &Cluster, action: &Action) -> Change {
-    Change {
-        action: action.clone(),
-        before: cluster.clone(),
-        after: cluster.spec.clone(),
-    }
+    Change { action: action.clone(), before: cluster.clone(), after: cluster.spec.clone() }
 }
 
 pub(crate) const CREATE: Action = Action::CreateCluster;
 pub(crate) const STOP: Action = Action::StopClusters;
 pub(crate) const START: Action = Action::StartClusters;
-pub(crate) const DELETE: Action = Action::DeleteClusters { keep_volumes: false };
+pub(crate) const DELETE: Action = Action::DeleteClusters { keep_volumes: false, force: false };

@@ -47,10 +47,7 @@ fn half_made(roles: &[Role], layers: usize) -> Cluster {
 
 /// The sample package of the domain brief.
 fn kvgrid() -> [Role; 2] {
-    let first = Service {
-        nodes_to_execute_on: Some(1),
-        ..cmd("")
-    };
+    let first = Service { nodes_to_execute_on: Some(1), ..cmd("") };
     [
         role("shard", 3)
             .disks(1)
@@ -63,50 +60,16 @@ fn kvgrid() -> [Role; 2] {
                     ..first.clone()
                 },
             )
-            .service(
-                ServiceName::Start,
-                Service {
-                    order: 1,
-                    ..cmd("shard.sh start")
-                },
-            )
-            .service(
-                ServiceName::Stop,
-                Service {
-                    order: 2,
-                    ..cmd("shard.sh stop")
-                },
-            )
-            .service(
-                ServiceName::ScaleOut,
-                Service {
-                    cmd: "rebalance.sh out".into(),
-                    ..first.clone()
-                },
-            )
+            .service(ServiceName::Start, Service { order: 1, ..cmd("shard.sh start") })
+            .service(ServiceName::Stop, Service { order: 2, ..cmd("shard.sh stop") })
+            .service(ServiceName::ScaleOut, Service { cmd: "rebalance.sh out".into(), ..first.clone() })
             .service(
                 ServiceName::Destroy,
-                Service {
-                    cmd: "deregister.sh".into(),
-                    allow_force: true,
-                    ..first
-                },
+                Service { cmd: "deregister.sh".into(), allow_force: true, ..first },
             ),
         role("router", 2)
-            .service(
-                ServiceName::Start,
-                Service {
-                    order: 2,
-                    ..cmd("router.sh start")
-                },
-            )
-            .service(
-                ServiceName::Stop,
-                Service {
-                    order: 1,
-                    ..cmd("router.sh stop")
-                },
-            ),
+            .service(ServiceName::Start, Service { order: 2, ..cmd("router.sh start") })
+            .service(ServiceName::Stop, Service { order: 1, ..cmd("router.sh stop") }),
     ]
 }
 
@@ -290,14 +253,8 @@ fn without_an_agent_there_are_machines_and_disks_only() {
 
 #[test]
 fn init_and_destroy_on_either_side() {
-    let late_init = Service {
-        post_start_service: true,
-        ..cmd("late-init.sh")
-    };
-    let late_destroy = Service {
-        post_stop_service: true,
-        ..cmd("late-destroy.sh")
-    };
+    let late_init = Service { post_start_service: true, ..cmd("late-init.sh") };
+    let late_destroy = Service { post_stop_service: true, ..cmd("late-destroy.sh") };
     let early = role("a", 1)
         .starts(0)
         .service(ServiceName::Init, cmd("init.sh"))
@@ -343,15 +300,10 @@ fn keys_and_tokens_made_on_nodes_are_pushed_once_more() {
 fn a_limited_command_runs_on_the_first_nodes() {
     #[track_caller]
     fn check(limit: u32, role: Role, expected: Option<&str>) {
-        let limited = Service {
-            nodes_to_execute_on: Some(limit),
-            ..cmd("start.sh")
-        };
+        let limited = Service { nodes_to_execute_on: Some(limit), ..cmd("start.sh") };
         let cluster = cluster(&[role.service(ServiceName::Start, limited)]);
         let text = prose(&planned(&cluster, &CREATE));
-        let started = text
-            .lines()
-            .find_map(|line| line.strip_prefix("start: `start.sh` "));
+        let started = text.lines().find_map(|line| line.strip_prefix("start: `start.sh` "));
         assert_eq!(started, expected, "{text}");
     }
     let three = || role("a", 3);
@@ -371,10 +323,7 @@ fn a_limited_command_runs_on_the_first_nodes() {
 
 #[test]
 fn a_half_made_cluster_is_completed_by_create_and_by_start() {
-    let roles = [role("a", 2)
-        .disks(1)
-        .starts(0)
-        .service(ServiceName::Init, cmd("init.sh"))];
+    let roles = [role("a", 2).disks(1).starts(0).service(ServiceName::Init, cmd("init.sh"))];
     let mut cluster = half_made(&roles, 2);
     cluster.nodes.insert("a-2".into(), Node::default());
     let text = prose(&planned(&cluster, &START));
@@ -399,10 +348,7 @@ fn a_half_made_cluster_is_completed_by_create_and_by_start() {
 
 #[test]
 fn a_lost_instance_comes_back_on_start_and_only_it_is_initialised() {
-    let mut cluster = active(&[role("a", 2)
-        .disks(1)
-        .starts(0)
-        .service(ServiceName::Init, cmd("init.sh"))]);
+    let mut cluster = active(&[role("a", 2).disks(1).starts(0).service(ServiceName::Init, cmd("init.sh"))]);
     let lost = cluster.nodes.get_mut(&"a-2".into()).unwrap();
     (lost.instance, lost.status) = (None, NodeStatus::Deleted);
     lost.disks.get_mut(&0).unwrap().device = None;
@@ -448,7 +394,7 @@ fn delete_of_a_stopped_cluster_stops_nothing() {
 #[test]
 fn delete_can_keep_the_volumes() {
     let cluster = active(&[role("a", 1).disks(1)]);
-    assert_snapshot!(prose(&planned(&cluster, &Action::DeleteClusters { keep_volumes: true })), @r"
+    assert_snapshot!(prose(&planned(&cluster, &Action::DeleteClusters { keep_volumes: true, force: false })), @r"
     unmount volumes?: a-1-d0
     stop instances?: a-1
     detach volumes: a-1-d0
@@ -493,10 +439,7 @@ fn timeouts_follow_the_work() {
         .flat_map(|layer| &layer.tasks)
         .map(|task| {
             let text = task.work.to_string();
-            let verb = text
-                .split(" router")
-                .next()
-                .and_then(|text| text.split(" shard-").next());
+            let verb = text.split(" router").next().and_then(|text| text.split(" shard-").next());
             format!("{}: {} s\n", verb.unwrap(), task.timeout_s)
         })
         .collect();
@@ -532,22 +475,11 @@ fn shortfalls_refuse_all_at_once() {
     let image = || shortfall("role `a`", "no image `img` in zone `zone-1`", None);
     let refuse = |shortfalls: Vec<Shortfall>| {
         let mut facts = facts();
-        facts.headroom.insert(
-            "memory".into(),
-            Headroom {
-                needed: 8192,
-                left: 4096,
-                total: 16384,
-            },
-        );
+        facts.headroom.insert("memory".into(), Headroom { needed: 8192, left: 4096, total: 16384 });
         facts.shortfalls = shortfalls;
         let change = change(&cluster(&[role("a", 1)]), &CREATE);
         let error = plan(&change, facts).unwrap_err();
-        format!(
-            "{:?}: {error} (hint: {})",
-            error.kind(),
-            error.hint_text().unwrap_or("none")
-        )
+        format!("{:?}: {error} (hint: {})", error.kind(), error.hint_text().unwrap_or("none"))
     };
     assert_snapshot!(refuse(vec![memory()]), @"Quota: planning `create` of cluster `grid-a`: memory: 8192 MiB needed, 4096 MiB left (hint: free some)");
     assert_snapshot!(refuse(vec![image()]), @"Invalid: planning `create` of cluster `grid-a`: role `a`: no image `img` in zone `zone-1` (hint: none)");

@@ -31,28 +31,18 @@ fn cut_short(cluster: &mut Cluster, cut: &Cut) {
     for layer in &plan.layers[..last] {
         // Whatever may fail does, and the job goes on.
         run_layer(cluster, layer, |task| {
-            if layer.tasks[task].failure_allowed {
-                Step::NotStarted
-            } else {
-                Step::Done
-            }
+            if layer.tasks[task].failure_allowed { Step::NotStarted } else { Step::Done }
         });
     }
-    run_layer(cluster, &plan.layers[last], |task| {
-        cut.steps[task % cut.steps.len()]
-    });
+    run_layer(cluster, &plan.layers[last], |task| cut.steps[task % cut.steps.len()]);
 }
 
 fn services() -> impl Strategy<Value = BTreeMap<ServiceName, Service>> {
     let service = |name: &'static str, late: fn(&mut Service)| {
         (-1..=1, option::of(0..5u32), any::<bool>(), any::<bool>()).prop_map(
             move |(order, limit, is_late, force)| {
-                let mut service = Service {
-                    order,
-                    nodes_to_execute_on: limit,
-                    allow_force: force,
-                    ..cmd(name)
-                };
+                let mut service =
+                    Service { order, nodes_to_execute_on: limit, allow_force: force, ..cmd(name) };
                 if is_late {
                     late(&mut service);
                 }
@@ -60,55 +50,28 @@ fn services() -> impl Strategy<Value = BTreeMap<ServiceName, Service>> {
             },
         )
     };
-    let (init, start) = (
-        service("init.sh", |s| s.post_start_service = true),
-        service("start.sh", |_| {}),
-    );
-    let (destroy, stop) = (
-        service("destroy.sh", |s| s.post_stop_service = true),
-        service("stop.sh", |_| {}),
-    );
-    let all = (
-        option::of(init),
-        option::of(start),
-        option::of(stop),
-        option::of(destroy),
-    );
+    let (init, start) = (service("init.sh", |s| s.post_start_service = true), service("start.sh", |_| {}));
+    let (destroy, stop) = (service("destroy.sh", |s| s.post_stop_service = true), service("stop.sh", |_| {}));
+    let all = (option::of(init), option::of(start), option::of(stop), option::of(destroy));
     all.prop_map(|(init, start, stop, destroy)| {
-        let names = [
-            ServiceName::Init,
-            ServiceName::Start,
-            ServiceName::Stop,
-            ServiceName::Destroy,
-        ];
+        let names = [ServiceName::Init, ServiceName::Start, ServiceName::Stop, ServiceName::Destroy];
         let services = names.into_iter().zip([init, start, stop, destroy]);
-        services
-            .filter_map(|(name, service)| Some((name, service?)))
-            .collect()
+        services.filter_map(|(name, service)| Some((name, service?))).collect()
     })
 }
 
 fn roles() -> impl Strategy<Value = Vec<Role>> {
-    let one = (
-        0..4u32,
-        0..3u32,
-        0..3u32,
-        prop::bool::weighted(0.8),
-        any::<bool>(),
-        services(),
-    );
+    let one = (0..4u32, 0..3u32, 0..3u32, prop::bool::weighted(0.8), any::<bool>(), services());
     vec(one, 1..4).prop_map(|roles| {
         let named = ["", "a", "b-1"].into_iter().zip(roles);
         named
-            .map(
-                |(name, (count, replicas, disks, agent_installed, has_keys, services))| {
-                    let mut role = role(name, count).replicas(replicas).disks(disks);
-                    role.spec.services = services;
-                    role.spec.agent_installed = agent_installed;
-                    role.spec.passphraseless = has_keys.then(|| "ed25519".into());
-                    role
-                },
-            )
+            .map(|(name, (count, replicas, disks, agent_installed, has_keys, services))| {
+                let mut role = role(name, count).replicas(replicas).disks(disks);
+                role.spec.services = services;
+                role.spec.agent_installed = agent_installed;
+                role.spec.passphraseless = has_keys.then(|| "ed25519".into());
+                role
+            })
             .collect()
     })
 }
@@ -116,10 +79,7 @@ fn roles() -> impl Strategy<Value = Vec<Role>> {
 fn cuts(actions: &'static [Action]) -> impl Strategy<Value = Vec<Cut>> {
     let step = prop_oneof![Just(Step::NotStarted), Just(Step::Started), Just(Step::Done)];
     let cut = (prop::sample::select(actions), any::<Index>(), vec(step, 1..8));
-    vec(
-        cut.prop_map(|(action, layer, steps)| Cut { action, layer, steps }),
-        0..4,
-    )
+    vec(cut.prop_map(|(action, layer, steps)| Cut { action, layer, steps }), 0..4)
 }
 
 /// A cluster with a history: cut-short jobs before its creation was completed, if ever, and others after.
@@ -137,10 +97,7 @@ fn history() -> impl Strategy<Value = Cluster> {
 }
 
 fn some_facts() -> impl Strategy<Value = Facts> {
-    any::<bool>().prop_map(|needs_frontgate| Facts {
-        needs_frontgate,
-        ..facts()
-    })
+    any::<bool>().prop_map(|needs_frontgate| Facts { needs_frontgate, ..facts() })
 }
 
 /// How many tasks of `plan` each group of `cluster` has for which `is_meant` holds.
@@ -150,15 +107,8 @@ fn count_by_group(
     is_meant: impl Fn(&Work) -> bool,
 ) -> BTreeMap<(String, bool), u32> {
     let mut counts = BTreeMap::new();
-    for task in plan
-        .layers
-        .iter()
-        .flat_map(|layer| &layer.tasks)
-        .filter(|task| is_meant(&task.work))
-    {
-        *counts
-            .entry(group(cluster, task.node.as_ref().unwrap()))
-            .or_insert(0) += 1;
+    for task in plan.layers.iter().flat_map(|layer| &layer.tasks).filter(|task| is_meant(&task.work)) {
+        *counts.entry(group(cluster, task.node.as_ref().unwrap())).or_insert(0) += 1;
     }
     counts
 }
@@ -189,7 +139,7 @@ proptest! {
     #[test]
     fn deleting_can_leave_exactly_the_volumes(mut cluster in history()) {
         let before = cluster.clone();
-        carry_out(&mut cluster, &Action::DeleteClusters { keep_volumes: true }, facts());
+        carry_out(&mut cluster, &Action::DeleteClusters { keep_volumes: true, force: false }, facts());
         for (id, node) in &cluster.nodes {
             prop_assert!(node.instance.is_none());
             prop_assert!(node.disks.values().all(|disk| disk.device.is_none()));
@@ -257,8 +207,5 @@ fn a_hundred_thousand_tasks_are_planned() {
     let create = carry_out(&mut cluster, &CREATE, facts());
     assert_eq!(create.len(), 6 * 20_000);
     assert!(is_whole(&cluster));
-    assert_eq!(
-        plan(&change(&cluster, &DELETE), facts()).unwrap().len(),
-        6 * 20_000
-    );
+    assert_eq!(plan(&change(&cluster, &DELETE), facts()).unwrap().len(), 6 * 20_000);
 }

@@ -15,9 +15,7 @@ pub(crate) fn prose(plan: &Plan) -> String {
                 writeln!(text, "{}{mark}: {}", layer.name, targets(tasks)).unwrap();
             }
             _ => {
-                let all = kinds
-                    .iter()
-                    .map(|tasks| format!("{} {}", kind(&tasks[0]), targets(tasks)));
+                let all = kinds.iter().map(|tasks| format!("{} {}", kind(&tasks[0]), targets(tasks)));
                 writeln!(text, "{}: {}", layer.name, all.collect::<Vec<_>>().join(", ")).unwrap();
             }
         }
@@ -48,11 +46,7 @@ fn disk(task: &Task) -> Option<u32> {
     match &task.work {
         Work::Cloud(Directive::Volume { disk, .. })
         | Work::Agent(AgentVerb::Mount { disk } | AgentVerb::Unmount { disk }) => {
-            assert_eq!(
-                Some(&disk.node),
-                task.node.as_ref(),
-                "a disk task belongs to the disk's node"
-            );
+            assert_eq!(Some(&disk.node), task.node.as_ref(), "a disk task belongs to the disk's node");
             Some(disk.index)
         }
         _ => None,

@@ -75,30 +75,18 @@ fn check_needs(cluster: &Cluster, task: &Task) {
 
 fn report(cluster: &mut Cluster, task: &Task, step: Step) {
     let resource = ResourceId::new("r-1");
-    let started = Fact::Started(Handle {
-        resource: resource.clone(),
-        cloud_job: None,
-    });
+    let started = Fact::Started(Handle { resource: resource.clone(), cloud_job: None });
     let done = match &task.work {
         Work::Cloud(Directive::Instance(InstanceVerb::Run | InstanceVerb::Start)) => {
             let private_ip = "10.0.0.1".into();
-            Fact::Instance(InstanceReady {
-                id: resource,
-                private_ip,
-                public_ip: None,
-                agent: None,
-            })
+            Fact::Instance(InstanceReady { id: resource, private_ip, public_ip: None, agent: None })
         }
-        Work::Cloud(Directive::Volume {
-            verb: VolumeVerb::Create,
-            ..
-        }) => Fact::Volume(VolumeReady { id: resource }),
-        Work::Cloud(Directive::Volume {
-            verb: VolumeVerb::Attach,
-            ..
-        }) => Fact::Attached(AttachedVolume {
-            device: "/dev/vdb".into(),
-        }),
+        Work::Cloud(Directive::Volume { verb: VolumeVerb::Create, .. }) => {
+            Fact::Volume(VolumeReady { id: resource })
+        }
+        Work::Cloud(Directive::Volume { verb: VolumeVerb::Attach, .. }) => {
+            Fact::Attached(AttachedVolume { device: "/dev/vdb".into() })
+        }
         _ => Fact::Done,
     };
     match step {

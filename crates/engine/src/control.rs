@@ -1,0 +1,197 @@
+//! Planning and submitting: what a command line does before an executor takes over.
+
+use crate::{Accepted, ClusterFilter, Store, Submission, new_cluster_id};
+use provider_core::{
+    Action, AppVersionId, Cancel, Change, Clock, Cluster, Error, Facts, JobId, Look, ParseRequest, Pilot,
+    Plan, Policy, Provider, ProviderId, Result, Runtime, RuntimeId, Secret, SecretRef, Zone,
+};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// How often a change is planned again because the cluster changed in between, before giving up.
+const ATTEMPTS: usize = 5;
+
+/// Gives providers by id; see [`Registry::build`](provider_core::Registry::build).
+pub type ProviderSource = Arc<dyn Fn(&ProviderId) -> Result<Provider> + Send + Sync>;
+
+/// What planning, submitting and carrying out work with. Cheap to clone.
+#[derive(Clone)]
+pub struct Control {
+    /// What is on record.
+    pub store: Store,
+    /// The providers of this binary.
+    pub providers: ProviderSource,
+    /// The way to the agents.
+    pub pilot: Arc<dyn Pilot>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What somebody wants done.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// A new cluster.
+    Create {
+        /// Its name; none takes the one in `conf`.
+        name: Option<String>,
+        /// What it is made of.
+        app: AppVersionId,
+        /// Where it runs.
+        runtime: RuntimeId,
+        /// The operator's answers.
+        conf: Value,
+    },
+    /// An action on a cluster that there is.
+    Act {
+        /// Its name.
+        cluster: String,
+        /// What to do.
+        action: Action,
+    },
+}
+
+/// A change with the plan that brings it about. Nothing has happened yet.
+pub struct Planned {
+    /// What is to change.
+    pub change: Change,
+    /// How. This is what runs.
+    pub plan: Plan,
+    /// What was understood and has no effect, in sentences.
+    pub warnings: Vec<String>,
+    secrets: Vec<(SecretRef, Secret)>,
+}
+
+/// An accepted change.
+pub struct Submitted {
+    /// The job that carries it out.
+    pub job: JobId,
+    /// What it does.
+    pub planned: Planned,
+}
+
+impl Control {
+    /// Plans a change and touches nothing: reads the records, asks the provider what there is, and splits.
+    ///
+    /// # Errors
+    /// `NotFound`, `Unsupported`, `Invalid`, `Conflict` or `Quota`, naming everything that stands in the way.
+    pub async fn plan(&self, request: &Request) -> Result<Planned> {
+        match request {
+            Request::Create { name, app, runtime, conf } => {
+                let runtime = self.store.runtime(runtime).await?;
+                let provider = (self.providers)(&runtime.provider)?;
+                provider.descriptor.check_action(Action::CreateCluster.kind())?;
+                let package = provider_core::Records::package(&self.store, app).await?;
+                let id = new_cluster_id();
+                let parse = ParseRequest { cluster: &id, app, package: &package, conf, existing: None };
+                let mut parsed = provider.interface.parse_cluster_conf(&parse)?;
+                if let Some(name) = name {
+                    parsed.spec.name.clone_from(name);
+                }
+                check_name(&parsed.spec.name)?;
+                let before = Cluster::new(id, runtime.id.clone(), runtime.zone.clone(), parsed.spec.clone());
+                let change = Change { action: Action::CreateCluster, before, after: parsed.spec };
+                self.split(&provider, runtime, change, parsed.secrets, parsed.warnings).await
+            }
+            Request::Act { cluster, action } => {
+                let before = self.cluster(cluster).await?;
+                let runtime = self.store.runtime(&before.runtime).await?;
+                let provider = (self.providers)(&runtime.provider)?;
+                provider.descriptor.check_action(action.kind())?;
+                let after = before.spec.clone();
+                let change = Change { action: action.clone(), before, after };
+                self.split(&provider, runtime, change, Vec::new(), Vec::new()).await
+            }
+        }
+    }
+
+    /// Plans a change and has it accepted as a job. When the cluster changes in between it is planned again.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan) and [`Store::accept`].
+    pub async fn submit(&self, request: &Request) -> Result<Submitted> {
+        for _ in 0..ATTEMPTS {
+            let mut planned = self.plan(request).await?;
+            let submission = Submission {
+                change: planned.change.clone(),
+                plan: planned.plan.clone(),
+                policy: Policy::All,
+                secrets: std::mem::take(&mut planned.secrets),
+            };
+            if let Accepted::Job(job) = self.store.accept(submission).await? {
+                return Ok(Submitted { job, planned });
+            }
+        }
+        Err(Error::conflict("the cluster changed each time that the action was planned")
+            .hint("see `pitrix job list` for what is at work on it, and try again"))
+    }
+
+    /// The cluster called `name` that is not deleted.
+    ///
+    /// # Errors
+    /// `NotFound`, naming those that there are.
+    pub async fn cluster(&self, name: &str) -> Result<Cluster> {
+        if let Some(cluster) = provider_core::Records::cluster_named(&self.store, name).await? {
+            return Ok(cluster);
+        }
+        let names: Vec<_> =
+            self.store.clusters(&ClusterFilter::default()).await?.into_iter().map(|c| c.spec.name).collect();
+        Err(Error::not_found(format!("there is no cluster `{name}`")).hint(if names.is_empty() {
+            "there are none; make one with `pitrix cluster create`".to_owned()
+        } else {
+            format!("there are: {}", names.join(", "))
+        }))
+    }
+
+    /// A view of a runtime, with its stored credential.
+    ///
+    /// # Errors
+    /// `Store` when the credential can't be opened.
+    pub async fn look(&self, runtime: Runtime) -> Result<Look> {
+        let credential = self.store.credential(&runtime.id).await?;
+        let (_, never) = Cancel::new();
+        let records = Arc::new(self.store.clone());
+        Ok(Look::new(Arc::new(runtime), Arc::new(credential), self.clock.clone(), never, records))
+    }
+
+    async fn split(
+        &self,
+        provider: &Provider,
+        runtime: Runtime,
+        mut change: Change,
+        secrets: Vec<(SecretRef, Secret)>,
+        warnings: Vec<String>,
+    ) -> Result<Planned> {
+        let look = self.look(runtime).await?;
+        let facts = match provider.interface.check_resource(&look, &change).await {
+            // Whoever must end it can't wait for a provider that does not answer.
+            Err(_) if change.action.is_forced() => Facts::none(change.before.zone.clone(), self.clock.now()),
+            facts => facts?,
+        };
+        if facts.needs_frontgate && change.before.frontgate.is_none() {
+            return Err(Error::unsupported(format!(
+                "the network of cluster `{}` needs a frontgate, and there is none",
+                change.after.name
+            )));
+        }
+        if change.before.zone == Zone::new("") || !change.before.has_resources() {
+            change.before.zone = facts.zone.clone();
+            change.before.vpc.clone_from(&facts.vpc);
+        }
+        let plan = provider.interface.split_job_into_tasks(&change, facts)?;
+        Ok(Planned { change, plan, warnings, secrets })
+    }
+}
+
+/// Names go into host names, tags and commands.
+fn check_name(name: &str) -> Result<()> {
+    let fits = !name.is_empty()
+        && name.len() <= 53
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && !name.ends_with('-')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if fits {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("`{}` can't be the name of a cluster", name.escape_debug()))
+        .hint("use 1 to 53 lower-case letters, digits and `-`; begin with a letter, end without `-`"))
+}

@@ -1,0 +1,62 @@
+//! `cargo xtask bench [NAME] [--json]`: benchmarks are binaries of the crate that they exercise.
+
+use crate::{Options, Result, command::Cmd, workspace::Workspace};
+
+/// A benchmark. With `--json` its binary prints one JSON document and nothing else on standard output.
+struct Bench {
+    name: &'static str,
+    package: &'static str,
+    bin: &'static str,
+    /// What it measures, and beside which peer.
+    about: &'static str,
+}
+
+/// To add one: a binary in the crate that it exercises, and a row here.
+const BENCHES: &[Bench] = &[];
+
+pub(crate) fn run(mut options: Options) -> Result<()> {
+    let json = options.take_flag("--json");
+    let name = options.take_name();
+    options.finish()?;
+    Workspace::enter()?;
+    for bench in chosen(BENCHES, name.as_deref())? {
+        if !json {
+            println!("{}: {}", bench.name, bench.about);
+        }
+        let mut args = vec!["run", "--quiet", "--release", "--package", bench.package, "--bin", bench.bin];
+        if json {
+            args.extend(["--", "--json"]);
+        }
+        Cmd::cargo(&args).run()?;
+    }
+    Ok(())
+}
+
+fn chosen<'a>(benches: &'a [Bench], name: Option<&str>) -> Result<Vec<&'a Bench>> {
+    let chosen: Vec<_> = benches.iter().filter(|bench| name.is_none_or(|name| bench.name == name)).collect();
+    if !chosen.is_empty() {
+        return Ok(chosen);
+    }
+    let names: Vec<_> = benches.iter().map(|bench| bench.name).collect();
+    let wanted = name.map_or("to run".to_owned(), |name| format!("`{name}`"));
+    Err(format!("there is no benchmark {wanted}\nhint: known are: {}", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_name_lists_the_right_ones() {
+        let bench = |name| Bench { name, package: "engine", bin: "bench", about: "" };
+        let benches = [bench("tasks"), bench("plans")];
+        let check = |name, expected: Result<&[&str], &str>| {
+            let names: Result<Vec<_>> =
+                chosen(&benches, name).map(|all| all.iter().map(|b| b.name).collect());
+            assert_eq!(names.as_deref().map_err(String::as_str), expected);
+        };
+        check(None, Ok(&["tasks", "plans"]));
+        check(Some("plans"), Ok(&["plans"]));
+        check(Some("plan"), Err("there is no benchmark `plan`\nhint: known are: tasks, plans"));
+    }
+}

@@ -1,0 +1,108 @@
+//! The developer's verbs of this workspace: `cargo xtask VERB`.
+//!
+//! Each verb is one module. A verb starts cargo and the workspace's own binaries and prints every command that it
+//! starts; it depends on no crate of the workspace, so it builds in seconds and runs while the rest does not compile.
+
+mod bench;
+mod command;
+mod demo;
+mod deny;
+mod processes;
+mod redis;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+/// What went wrong, ready to print. A developer reads it; nothing decides on it.
+type Result<T, E = String> = std::result::Result<T, E>;
+
+struct Verb {
+    name: &'static str,
+    /// The options after the name, as the help shows them.
+    options: &'static str,
+    about: &'static str,
+    run: fn(Options) -> Result<()>,
+}
+
+const VERBS: &[Verb] = &[
+    Verb {
+        name: "demo",
+        options: "",
+        about: "create, use, crash, stop, start and delete a real replicated Redis on this machine",
+        run: demo::run,
+    },
+    Verb {
+        name: "test",
+        options: "",
+        about: "everything that has to be green: format, lints, tests, features, docs, licences, demo",
+        run: test::run,
+    },
+    Verb {
+        name: "tidy",
+        options: "[--timings]",
+        about: "crate arrows, module names, dead links, forbidden words, budgets",
+        run: tidy::run,
+    },
+    Verb {
+        name: "deny",
+        options: "[--advisories]",
+        about: "licences, sources and banned crates; with the option also known vulnerabilities",
+        run: deny::run,
+    },
+    Verb { name: "bench", options: "[NAME] [--json]", about: "run one benchmark or all", run: bench::run },
+];
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let name = args.next().unwrap_or_default();
+    if matches!(name.as_str(), "help" | "-h" | "--help") {
+        print!("{}", help());
+        return ExitCode::SUCCESS;
+    }
+    let Some(verb) = VERBS.iter().find(|verb| verb.name == name) else {
+        eprint!("error: there is no verb `{name}`\n\n{}", help());
+        return ExitCode::from(2);
+    };
+    match (verb.run)(Options(args.collect())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn help() -> String {
+    let lines = VERBS.iter().map(|verb| format!("  {:<6}{:<17}{}\n", verb.name, verb.options, verb.about));
+    format!("usage: cargo xtask VERB [OPTIONS]\n\n{}", lines.collect::<String>())
+}
+
+/// The arguments after the verb. A verb takes out what it knows and ends with [`Options::finish`].
+struct Options(Vec<String>);
+
+impl Options {
+    /// Whether `flag` was given.
+    fn take_flag(&mut self, flag: &str) -> bool {
+        let before = self.0.len();
+        self.0.retain(|arg| arg != flag);
+        self.0.len() < before
+    }
+
+    /// The next argument that is not a flag.
+    fn take_name(&mut self) -> Option<String> {
+        let at = self.0.iter().position(|arg| !arg.starts_with('-'))?;
+        Some(self.0.remove(at))
+    }
+
+    /// Refuses whatever is left.
+    fn finish(self) -> Result<()> {
+        match self.0.first() {
+            None => Ok(()),
+            Some(arg) => {
+                Err(format!("unexpected argument `{arg}`\nhint: `cargo xtask help` lists the options"))
+            }
+        }
+    }
+}
