@@ -26,12 +26,12 @@ pub(crate) async fn drive(
     cancel: &Cancel,
 ) -> Result<()> {
     let store = &control.store;
-    let JobWork { info, plan, policy, .. } = store.job_work(id).await?;
-    let plan = Arc::new(plan);
-    let cluster = store.cluster(&info.cluster).await?.ok_or_else(|| {
-        Error::store(format!("job {id} works on cluster `{}`, which is not on record", info.cluster))
+    let work = store.job_work(id).await?;
+    let plan = work.plan.clone();
+    let cluster = store.cluster(&work.info.cluster).await?.ok_or_else(|| {
+        Error::store(format!("job {id} works on cluster `{}`, which is not on record", work.info.cluster))
     })?;
-    let prepared = prepare(control, tenure, gateway, id, cancel, &plan, cluster).await;
+    let prepared = prepare(control, tenure, gateway, cancel, &work, cluster).await;
     tenure.note(id, vec![EventKind::Started]).await?;
     let context = match prepared {
         Ok(context) => context,
@@ -43,7 +43,7 @@ pub(crate) async fn drive(
             return tenure.end(id, &fold, Some(error)).await;
         }
     };
-    let mut machine = Machine::new(plan.clone(), policy);
+    let mut machine = Machine::new(plan.clone(), work.policy);
     let mut standing: BTreeMap<TaskId, Standing> =
         store.tasks(id).await?.into_iter().map(|row| (row.id, Standing::of_row(row, &plan))).collect();
     let mut tasks: JoinSet<Result<(Input, Option<Standing>)>> = JoinSet::new();
@@ -112,9 +112,8 @@ async fn prepare(
     control: &Control,
     tenure: &Tenure,
     gateway: &Gateway,
-    id: &JobId,
     cancel: &Cancel,
-    plan: &Arc<Plan>,
+    work: &JobWork,
     cluster: Cluster,
 ) -> Result<Arc<JobContext>> {
     let runtime = control.store.runtime(&cluster.runtime).await?;
@@ -129,17 +128,18 @@ async fn prepare(
         cancel.clone(),
         records.clone(),
     )
-    .of_job(cluster.clone(), Arc::new(plan.facts.clone()));
+    .of_job(cluster.clone(), Arc::new(work.plan.facts.clone()));
     let agents = AgentApi { pilot: control.pilot.clone(), records: records.clone(), secrets: records };
     Ok(Arc::new(JobContext {
-        job: id.clone(),
-        plan: plan.clone(),
+        job: work.info.id.clone(),
+        plan: work.plan.clone(),
         cluster,
         provider,
         agents: Arc::new(agents),
         gateway: gateway.clone(),
         look,
         tenure: tenure.clone(),
+        forced: work.change.action.is_forced(),
     }))
 }
 

@@ -1,8 +1,9 @@
 //! An operator's answers, merged into the defaults before anything is rendered.
 
 use super::{
-    config::{Config, Item, Kind, shown},
+    config::Config,
     document::{Document, join},
+    item::{Item, Kind, shown},
     problems::Problems,
 };
 use provider_core::{Result, Secret};
@@ -21,7 +22,8 @@ pub struct Answers {
 
 impl Config {
     /// Merges `given` over `recorded` (the values of the answers that an existing cluster was made with) over
-    /// the defaults, and checks the result. Null counts as not given.
+    /// the defaults, and checks the result. Null counts as not given, and so does an empty password where one is
+    /// stored: a file with all answers can be given again.
     ///
     /// # Errors
     /// `Invalid` with everything that is wrong: unknown keys, values that break a rule, required ones that
@@ -70,7 +72,8 @@ impl Merge<'_> {
         recorded: Option<&Value>,
         changeable: bool,
     ) -> Value {
-        let given = given.filter(|value| !value.is_null());
+        let is_stored = item.kind == Kind::Password && recorded.is_some_and(Value::is_null);
+        let given = given.filter(|value| !(value.is_null() || is_stored && *value == ""));
         let changeable = changeable && item.changeable;
         if item.kind == Kind::Array {
             return self.group(item, path, given, recorded, changeable);
@@ -85,7 +88,7 @@ impl Merge<'_> {
             };
             self.wrong(path, format!("can't be changed after creation; {is}"));
         }
-        if given.is_none() && item.kind == Kind::Password && recorded.is_some_and(Value::is_null) {
+        if given.is_none() && is_stored {
             self.passwords.insert(path.to_owned(), None);
             return Value::Null;
         }

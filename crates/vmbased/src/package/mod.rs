@@ -8,6 +8,7 @@ mod answers;
 mod cluster;
 mod config;
 mod document;
+mod item;
 mod nodes;
 mod problems;
 mod render;
@@ -244,9 +245,9 @@ fn check_name(spec: &ClusterSpec, existing: Option<&Cluster>) -> Result<()> {
 
 /// Whether the answers say how many nodes `role` shall have, even if it is what they said before.
 fn names_size(given: &Value, role: &RoleName) -> bool {
-    let group =
-        if role.as_str().is_empty() { Some(&given["cluster"]) } else { given["cluster"].get(role.as_str()) };
-    group.is_some_and(|group| !group["count"].is_null() || !group["replica"].is_null())
+    let cluster = &given["cluster"];
+    let group = if role.as_str().is_empty() { Some(cluster) } else { cluster.get(role.as_str()) };
+    group.is_some_and(|group| group["count"].is_number() || group["replica"].is_number())
 }
 
 fn add_nodes(

@@ -9,8 +9,8 @@
 
 use super::{
     answers::Answers,
-    config::shown,
     document::{Document, join},
+    item::shown,
     problems::Problems,
 };
 use provider_core::{Archive, Error, Result};

@@ -148,4 +148,4 @@ pub(crate) fn change(cluster: &Cluster, action: &Action) -> Change {
 pub(crate) const CREATE: Action = Action::CreateCluster;
 pub(crate) const STOP: Action = Action::StopClusters;
 pub(crate) const START: Action = Action::StartClusters;
-pub(crate) const DELETE: Action = Action::DeleteClusters { keep_volumes: false };
+pub(crate) const DELETE: Action = Action::DeleteClusters { keep_volumes: false, force: false };

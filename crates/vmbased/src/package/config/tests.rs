@@ -131,6 +131,9 @@ fn answers_are_merged_over_those_of_an_existing_cluster() {
     let second = config.complete(&answers, Some(&first.values)).unwrap();
     assert_eq!(second.values["cluster"]["shard"]["count"], 5);
     assert!(second.passwords["env.shard.admin_password"].is_none(), "it is kept where it is stored");
+    let again = Document::read("answers", config.template().as_bytes()).unwrap();
+    let third = config.complete(&again, Some(&first.values)).unwrap();
+    assert!(third.passwords["env.shard.admin_password"].is_none(), "an empty one does not clear it");
 
     let change = r#"{"env": {"shard": {"admin_password": "other"}}}"#;
     insta::assert_snapshot!(refusal(&config, change, Some(&first.values)), @"answers.json:1: `env.shard.admin_password` can't be changed after creation; leave it out");
