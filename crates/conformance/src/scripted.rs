@@ -18,8 +18,8 @@ use calls::{
 };
 use provider_core::{
     ActionKind, AttachedVolume, Attachment, Change, Cluster, ClusterDetails, ClusterId, ContainerKind,
-    DeploymentId, Descriptor, Error, Facts, Handle, Headroom, InstanceReady, InstanceRef,
-    InstanceResize, InstanceSpec, InstanceState, Look, Node, NodeId, Observation, Progress, Provider,
+    DeploymentId, Descriptor, Error, Facts, Handle, Headroom, InstanceReady, InstanceRef, InstanceResize,
+    InstanceSpec, InstanceState, Look, Node, NodeId, Observation, Progress, Provider,
     ProviderHandlerInterface, ResourceId, Result, RoleFacts, RoleSpec, RuntimeFacts, Shortfall, Started,
     Subnet, SubnetId, SubnetQuery, Support, Sweeper, TaggedResource, TaskContext, VmCloud, VolumeReady,
     VolumeRef, VolumeResize, VolumeSpec, Vpc, VpcId, Zone,
