@@ -155,7 +155,7 @@ fn start() -> Request {
 }
 
 fn delete() -> Request {
-    act("c", Action::DeleteClusters { keep_volumes: false })
+    act("c", Action::DeleteClusters { keep_volumes: false, force: false })
 }
 
 fn none(_: &World) {}
