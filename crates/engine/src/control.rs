@@ -2,8 +2,8 @@
 
 use crate::{Accepted, ClusterFilter, Store, Submission, new_cluster_id};
 use provider_core::{
-    Action, AppVersionId, Cancel, Change, Clock, Cluster, Error, JobId, Look, ParseRequest, Pilot, Plan,
-    Policy, Provider, ProviderId, Result, Runtime, RuntimeId, Secret, SecretRef, Zone,
+    Action, AppVersionId, Cancel, Change, Clock, Cluster, Error, Facts, JobId, Look, ParseRequest, Pilot,
+    Plan, Policy, Provider, ProviderId, Result, Runtime, RuntimeId, Secret, SecretRef, Zone,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -162,7 +162,11 @@ impl Control {
         warnings: Vec<String>,
     ) -> Result<Planned> {
         let look = self.look(runtime).await?;
-        let facts = provider.interface.check_resource(&look, &change).await?;
+        let facts = match provider.interface.check_resource(&look, &change).await {
+            // Whoever must end it can't wait for a provider that does not answer.
+            Err(_) if change.action.is_forced() => Facts::none(change.before.zone.clone(), self.clock.now()),
+            facts => facts?,
+        };
         if facts.needs_frontgate && change.before.frontgate.is_none() {
             return Err(Error::unsupported(format!(
                 "the network of cluster `{}` needs a frontgate, and there is none",

@@ -1,12 +1,12 @@
 //! Drives the plan machine of one job.
 
 use crate::{
-    Control, EventKind, TaskState, Tenure,
+    Control, EventKind, JobWork, TaskState, Tenure,
     task::{JobContext, Standing},
 };
 use provider_core::{
-    AgentApi, Cancel, Error, Fold, FoldResult, Gateway, Input, JobId, Look, Machine, Output, Records, Result,
-    Retry, TaskId, TaskOutcome,
+    AgentApi, Cancel, Cluster, Error, Fold, FoldResult, Gateway, Input, JobId, Look, Machine, Output, Plan,
+    Records, Result, Retry, TaskId, TaskOutcome,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -27,24 +27,25 @@ pub(crate) async fn drive(
 ) -> Result<()> {
     let store = &control.store;
     let work = store.job_work(id).await?;
+    let plan = work.plan.clone();
     let cluster = store.cluster(&work.info.cluster).await?.ok_or_else(|| {
         Error::store(format!("job {id} works on cluster `{}`, which is not on record", work.info.cluster))
     })?;
-    let prepared = prepare(control, tenure, gateway, id, cancel, &work, cluster).await;
+    let prepared = prepare(control, tenure, gateway, cancel, &work, cluster).await;
     tenure.note(id, vec![EventKind::Started]).await?;
     let context = match prepared {
         Ok(context) => context,
         // Without its provider, its runtime or its credential a job can't go on. It says so and ends.
         Err(error) if !error.kind().refuses() => return Err(error),
         Err(error) => {
-            let skipped = u32::try_from(work.plan.len()).unwrap_or(u32::MAX);
+            let skipped = u32::try_from(plan.len()).unwrap_or(u32::MAX);
             let fold = Fold { result: FoldResult::Failed, skipped, ..Fold::default() };
             return tenure.end(id, &fold, Some(error)).await;
         }
     };
-    let mut machine = Machine::new(context.plan.clone(), work.policy);
+    let mut machine = Machine::new(plan.clone(), work.policy);
     let mut standing: BTreeMap<TaskId, Standing> =
-        store.tasks(id).await?.into_iter().map(|row| (row.id, Standing::of_row(row, &work.plan))).collect();
+        store.tasks(id).await?.into_iter().map(|row| (row.id, Standing::of_row(row, &plan))).collect();
     let mut tasks: JoinSet<Result<(Input, Option<Standing>)>> = JoinSet::new();
     let mut inputs = VecDeque::from([Input::Begin]);
     let mut layer = None;
@@ -70,7 +71,7 @@ pub(crate) async fn drive(
                     // The tasks hear the same signal.
                     Output::CancelRunning => {}
                     Output::Finish(fold) => {
-                        let error = verdict(&fold, &standing, &work.plan);
+                        let error = verdict(&fold, &standing, &plan);
                         return tenure.end(id, &fold, error).await;
                     }
                     Output::Continue(_) => return Err(Error::bug("a run rolled over that nobody asked to")),
@@ -111,17 +112,15 @@ async fn prepare(
     control: &Control,
     tenure: &Tenure,
     gateway: &Gateway,
-    id: &JobId,
     cancel: &Cancel,
-    work: &crate::JobWork,
-    cluster: provider_core::Cluster,
+    work: &JobWork,
+    cluster: Cluster,
 ) -> Result<Arc<JobContext>> {
     let runtime = control.store.runtime(&cluster.runtime).await?;
     let provider = (control.providers)(&runtime.provider)?.interface;
     let credential = control.store.credential(&runtime.id).await?;
     let records = Arc::new(control.store.clone());
     let cluster = Arc::new(RwLock::new(cluster));
-    let plan = Arc::new(work.plan.clone());
     let look = Look::new(
         Arc::new(runtime),
         Arc::new(credential),
@@ -129,22 +128,23 @@ async fn prepare(
         cancel.clone(),
         records.clone(),
     )
-    .of_job(cluster.clone(), Arc::new(plan.facts.clone()));
+    .of_job(cluster.clone(), Arc::new(work.plan.facts.clone()));
     let agents = AgentApi { pilot: control.pilot.clone(), records: records.clone(), secrets: records };
     Ok(Arc::new(JobContext {
-        job: id.clone(),
-        plan,
+        job: work.info.id.clone(),
+        plan: work.plan.clone(),
         cluster,
         provider,
         agents: Arc::new(agents),
         gateway: gateway.clone(),
         look,
         tenure: tenure.clone(),
+        forced: work.change.action.is_forced(),
     }))
 }
 
 /// Why a job did not succeed: its first failure in the order of the plan.
-fn verdict(fold: &Fold, standing: &BTreeMap<TaskId, Standing>, plan: &provider_core::Plan) -> Option<Error> {
+fn verdict(fold: &Fold, standing: &BTreeMap<TaskId, Standing>, plan: &Plan) -> Option<Error> {
     match fold.result {
         FoldResult::Succeeded => None,
         FoldResult::Cancelled => Some(Error::cancelled(format!(

@@ -26,6 +26,8 @@ pub(crate) struct JobContext {
     pub(crate) gateway: Gateway,
     pub(crate) look: Look,
     pub(crate) tenure: Tenure,
+    /// Whether the job ends whatever happens.
+    pub(crate) forced: bool,
 }
 
 /// Where a task that has begun stands.
@@ -99,12 +101,12 @@ impl JobContext {
     /// Decides what follows from an error.
     fn failed(&self, at: &mut Standing, mut error: Error) -> TaskOutcome {
         let late = self.look.clock.now() >= at.deadline;
-        if error.kind() == ErrorKind::InDoubt {
+        if error.kind() == ErrorKind::InDoubt && !(self.forced && late) {
             // What it may have made must be found out, however long that takes.
         } else if error.retry() == Retry::WaitQuota {
             at.deadline = at.deadline.after(QUOTA_PAUSE);
         } else if error.retry() == Retry::Backoff && late {
-            error = error.during("its time is over, the last error was").with_retry(Retry::Never);
+            error = error.into_kind(ErrorKind::TimedOut).during("its time is over, the last error was");
         }
         let outcome = TaskOutcome::Failed(error.kind(), error.retry());
         at.state = match error.retry() {

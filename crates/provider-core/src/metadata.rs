@@ -5,11 +5,11 @@
 //!   "links": { "<name>": { "hosts": {..}, "endpoints": {..} } } }
 //! ```
 //! A node sees the hosts of the whole cluster and the parameters of its own role only. Numbers keep their
-//! exact digits; secrets are references until [`command`] resolves them inside a call's `send`.
+//! exact digits; secrets are references, resolved inside a call's `send`.
 
 use crate::{
     AgentApi, AgentCall, AgentVerb, Archive, Cluster, Command, Configuration, Disk, EnvValue, Error, NodeId,
-    PackageFile, Result, RoleName, Secret, Secrets, ServiceName, Template,
+    PackageFile, Result, RoleName, Secret, Secrets, Template,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -134,16 +134,9 @@ pub(crate) async fn command(api: &AgentApi, call: &AgentCall) -> Result<Command>
             Command::Unmount { mount_point: spec.mount_point }
         }
         AgentVerb::Service { service, cmd, timeout_s } => {
-            Command::Service { name: service_name(service), cmd: cmd.clone(), timeout_s: *timeout_s }
+            Command::Service { name: service.as_str().to_owned(), cmd: cmd.clone(), timeout_s: *timeout_s }
         }
     })
-}
-
-fn service_name(service: &ServiceName) -> String {
-    match service {
-        ServiceName::Custom(name) => name.clone(),
-        known => format!("{known:?}").to_lowercase(),
-    }
 }
 
 async fn snapshot(api: &AgentApi, cluster: &Cluster, node: &NodeId) -> Result<Secret> {

@@ -170,7 +170,10 @@ impl Registry {
         if let Some(registration) = self.registered.get(id.as_str()) {
             return Ok(registration);
         }
-        let have = self.registered.keys().copied().collect::<Vec<_>>().join(", ");
+        let have = match self.registered.keys().copied().collect::<Vec<_>>() {
+            ids if ids.is_empty() => "none".to_owned(),
+            ids => ids.join(", "),
+        };
         Err(if self.known.contains(id.as_str()) {
             Error::not_found(format!("provider `{id}` is not compiled into this binary"))
                 .hint(format!("rebuild with `--features {id}`; compiled in: {have}"))

@@ -77,6 +77,25 @@ pub fn read<T: Stored>(bytes: &str) -> Result<T> {
     serde_json::from_value(body).map_err(|e| bad(e.to_string()))
 }
 
+macro_rules! stored {
+    ($($type:ident $kind:literal $version:literal;)*) => {$(
+        impl Stored for crate::$type {
+            const KIND: &'static str = $kind;
+            const VERSION: u32 = $version;
+        }
+    )*};
+}
+
+// What the store keeps as it is. A type whose shape changes leaves this list and implements `upgrade`.
+stored! {
+    Error "error" 1;
+    Fold "fold" 1;
+    Handle "handle" 1;
+    Node "node" 1;
+    Plan "plan" 1;
+    Runtime "runtime" 1;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

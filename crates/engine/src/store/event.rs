@@ -1,7 +1,11 @@
 //! What happened, in order, for those who follow.
 
-use super::*;
-use provider_core::{ActionKind, JobState, TaskId, Timestamp};
+use super::{
+    error::failed,
+    job::{job_id, number},
+    *,
+};
+use provider_core::{ActionKind, JobState, TaskId, stored};
 use serde::{Deserialize, Serialize};
 
 /// Something that happened to a job.
@@ -80,12 +84,56 @@ pub struct EventFilter {
     pub cluster: Option<ClusterId>,
 }
 
+impl stored::Stored for EventKind {
+    const KIND: &'static str = "event";
+    const VERSION: u32 = 1;
+}
+
+/// Appends an event in a transaction.
+pub(super) async fn append(
+    db: &mut SqliteConnection,
+    now: Timestamp,
+    job: i64,
+    kind: &EventKind,
+) -> Result<()> {
+    sqlx::query("INSERT INTO event (at, job, body) VALUES (?, ?, ?)")
+        .bind(now.0)
+        .bind(job)
+        .bind(stored::store(kind)?)
+        .execute(db)
+        .await
+        .map_err(failed("appending an event"))?;
+    Ok(())
+}
+
 impl Store {
     /// The events after `seq` in their order, at most `limit`. Start with 0 and go on with the last one's.
     ///
     /// # Errors
     /// `Store`.
-    pub async fn events(&self, _after: u64, _filter: &EventFilter, _limit: u32) -> Result<Vec<Event>> {
-        Err(soon())
+    pub async fn events(&self, after: u64, filter: &EventFilter, limit: u32) -> Result<Vec<Event>> {
+        let sql = match filter {
+            EventFilter { job: Some(_), .. } => {
+                "SELECT seq, at, job, body FROM event WHERE seq > ?1 AND job = ?3 ORDER BY seq LIMIT ?2"
+            }
+            EventFilter { cluster: Some(_), .. } => concat!(
+                "SELECT seq, at, job, body FROM event ",
+                "WHERE seq > ?1 AND job IN (SELECT n FROM job WHERE cluster = ?4) ORDER BY seq LIMIT ?2"
+            ),
+            _ => "SELECT seq, at, job, body FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        };
+        let rows: Vec<(u64, i64, i64, String)> = sqlx::query_as(sql)
+            .bind(i64::try_from(after).unwrap_or(i64::MAX))
+            .bind(limit)
+            .bind(filter.job.as_ref().map(number).transpose()?)
+            .bind(filter.cluster.as_ref().map(ClusterId::as_str))
+            .fetch_all(&mut *self.reader().await?)
+            .await
+            .map_err(failed("reading events"))?;
+        rows.into_iter()
+            .map(|(seq, at, job, body)| {
+                Ok(Event { seq, at: Timestamp(at), job: job_id(job), kind: stored::read(&body)? })
+            })
+            .collect()
     }
 }

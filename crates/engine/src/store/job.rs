@@ -1,33 +1,11 @@
 //! Jobs, their tasks and their calls, to look at.
 
-use super::*;
+use super::{cluster::word, error::failed, *};
 use provider_core::{
-    ActionKind, CallKey, Change, Fold, Handle, JobState, Plan, Policy, TaskId, Timestamp, Token,
+    ActionKind, CallKey, Change, Fold, Handle, JobState, Plan, Policy, TaskId, Token, stored,
 };
 use serde::{Deserialize, Serialize};
-
-/// A planned change that somebody wants carried out.
-pub struct Submission {
-    /// What is to change. `before` is the cluster that the plan was made for: its revision must still be the
-    /// recorded one, or 0 when the cluster is to be created.
-    pub change: Change,
-    /// How.
-    pub plan: Plan,
-    /// When a failure ends it.
-    pub policy: Policy,
-    /// What the wanted cluster refers to and the store does not have yet.
-    pub secrets: Vec<(SecretRef, Secret)>,
-}
-
-/// What became of a [`Submission`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Accepted {
-    /// It is a job now, and its cluster is in transition.
-    Job(JobId),
-    /// Nothing was done: the cluster has changed since it was planned. Plan again and submit that.
-    Stale,
-}
+use sqlx::{Sqlite, query::QueryAs, sqlite::SqliteArguments};
 
 /// A job on record, without its plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +40,7 @@ pub struct JobWork {
     /// What is to change.
     pub change: Change,
     /// How.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// When a failure ends it.
     pub policy: Policy,
 }
@@ -109,7 +87,8 @@ pub struct TaskRow {
 }
 
 /// What the ledger says about a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum CallState {
     /// Written down, and perhaps sent.
     Intent,
@@ -145,89 +124,231 @@ pub struct InDoubtCall {
     pub at: Timestamp,
 }
 
+/// A job's change and policy, beside its plan.
+#[derive(Serialize, Deserialize)]
+pub(super) struct JobDoc {
+    pub(super) change: Change,
+    pub(super) policy: Policy,
+}
+
+impl stored::Stored for JobDoc {
+    const KIND: &'static str = "job";
+    const VERSION: u32 = 1;
+}
+
+/// n, cluster, its name, action, state, run, created, ended, fold, error
+type Row = (i64, String, String, String, String, u32, i64, Option<i64>, Option<String>, Option<String>);
+
+macro_rules! jobs {
+    ($which:literal) => {
+        concat!(
+            "SELECT job.n, job.cluster, cluster.name, job.action, job.state, job.run, job.created, job.ended, ",
+            "job.fold, job.error FROM job JOIN cluster ON cluster.id = job.cluster ",
+            $which
+        )
+    };
+}
+
 impl Store {
-    /// Accepts a job, in one transaction: creates the cluster or raises its revision, sets its transition and
-    /// its wanted state, keeps the secrets. What stands in the way is looked for in the same transaction.
-    ///
-    /// # Errors
-    /// `Conflict` when another job of the cluster runs, its status does not allow the action, its name is
-    /// taken, or it may not be deleted because others link to it; `NotFound` when the runtime, the cluster or
-    /// a linked one is not there.
-    pub async fn accept(&self, _submission: Submission) -> Result<Accepted> {
-        Err(soon())
-    }
-
-    /// Runs a job again that failed or was cancelled: the same plan, without what is done already. Failed
-    /// tasks get new deadlines; the ledger still knows what was applied.
-    ///
-    /// # Errors
-    /// `NotFound`; `Conflict` unless it has ended without success, is its cluster's newest job and the cluster
-    /// has not changed since.
-    pub async fn retry(&self, _job: &JobId) -> Result<()> {
-        Err(soon())
-    }
-
-    /// Asks a job to stop. Asking again changes nothing.
-    ///
-    /// # Errors
-    /// `NotFound`; `Conflict` when it has ended.
-    pub async fn cancel(&self, _job: &JobId) -> Result<()> {
-        Err(soon())
-    }
-
     /// The jobs that have not ended, oldest first.
     ///
     /// # Errors
     /// `Store`.
     pub async fn running_jobs(&self) -> Result<Vec<JobInfo>> {
-        Err(soon())
+        self.read_jobs(sqlx::query_as(jobs!("WHERE job.state IN ('running', 'cancelling') ORDER BY job.n")))
+            .await
     }
 
     /// The jobs of one cluster or of all, newest first.
     ///
     /// # Errors
     /// `Store`.
-    pub async fn jobs(&self, _cluster: Option<&ClusterId>) -> Result<Vec<JobInfo>> {
-        Err(soon())
+    pub async fn jobs(&self, cluster: Option<&ClusterId>) -> Result<Vec<JobInfo>> {
+        self.read_jobs(match cluster {
+            Some(cluster) => sqlx::query_as(jobs!("WHERE job.cluster = ? ORDER BY job.n DESC"))
+                .bind(cluster.as_str().to_owned()),
+            None => sqlx::query_as(jobs!("ORDER BY job.n DESC")),
+        })
+        .await
     }
 
     /// One job, without its plan.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn job(&self, _job: &JobId) -> Result<JobInfo> {
-        Err(soon())
+    pub async fn job(&self, job: &JobId) -> Result<JobInfo> {
+        let query = sqlx::query_as(jobs!("WHERE job.n = ?")).bind(number(job)?);
+        self.read_jobs(query).await?.pop().ok_or_else(|| unknown(job))
     }
 
     /// One job, with all that is needed to carry it out.
     ///
     /// # Errors
     /// `NotFound`; `Store` when a newer Pitrix wrote it.
-    pub async fn job_work(&self, _job: &JobId) -> Result<JobWork> {
-        Err(soon())
+    pub async fn job_work(&self, job: &JobId) -> Result<JobWork> {
+        let info = self.job(job).await?;
+        // They never change, so that it does not matter that this is another read.
+        let (doc, plan): (String, String) = sqlx::query_as("SELECT doc, plan FROM plan WHERE job = ?")
+            .bind(number(job)?)
+            .fetch_one(&mut *self.reader().await?)
+            .await
+            .map_err(failed(format!("reading the plan of `{job}`")))?;
+        let JobDoc { change, policy } = stored::read(&doc)?;
+        Ok(JobWork { info, change, plan: Arc::new(stored::read(&plan)?), policy })
+    }
+
+    async fn read_jobs(&self, query: QueryAs<'_, Sqlite, Row, SqliteArguments>) -> Result<Vec<JobInfo>> {
+        let mut db = self.reader().await?;
+        let rows = query.fetch_all(&mut *db).await.map_err(failed("reading jobs"))?;
+        rows.into_iter().map(job_info).collect()
     }
 
     /// The tasks of a job that have begun, in the order of its plan.
     ///
     /// # Errors
     /// `Store`.
-    pub async fn tasks(&self, _job: &JobId) -> Result<Vec<TaskRow>> {
-        Err(soon())
+    pub async fn tasks(&self, job: &JobId) -> Result<Vec<TaskRow>> {
+        type Row = (u32, u32, String, u32, i64, Option<i64>, Option<i64>, Option<String>, Option<String>);
+        let rows: Vec<Row> = sqlx::query_as(concat!(
+            "SELECT layer, idx, state, attempt, started, deadline, ended, handle, error ",
+            "FROM task WHERE job = ? ORDER BY layer, idx"
+        ))
+        .bind(number(job)?)
+        .fetch_all(&mut *self.reader().await?)
+        .await
+        .map_err(failed(format!("reading the tasks of `{job}`")))?;
+        rows.into_iter()
+            .map(|(layer, index, state, attempt, started, deadline, ended, handle, error)| {
+                Ok(TaskRow {
+                    id: TaskId { layer, index },
+                    state: TaskState::from_columns(&state, error)?,
+                    attempt,
+                    started: Timestamp(started),
+                    deadline: deadline.map(Timestamp),
+                    ended: ended.map(Timestamp),
+                    handle: handle.map(|handle| stored::read(&handle)).transpose()?,
+                })
+            })
+            .collect()
     }
 
     /// The calls of a job, counted by name and state.
     ///
     /// # Errors
     /// `Store`.
-    pub async fn calls(&self, _job: &JobId) -> Result<Vec<CallCount>> {
-        Err(soon())
+    pub async fn calls(&self, job: &JobId) -> Result<Vec<CallCount>> {
+        let rows: Vec<(String, String, u64)> = sqlx::query_as(
+            "SELECT name, state, count(*) FROM call WHERE job = ? GROUP BY name, state ORDER BY name, state",
+        )
+        .bind(number(job)?)
+        .fetch_all(&mut *self.reader().await?)
+        .await
+        .map_err(failed(format!("counting the calls of `{job}`")))?;
+        rows.into_iter()
+            .map(|(name, state, count)| Ok(CallCount { name, state: word(&state)?, count }))
+            .collect()
     }
 
     /// The calls that have no outcome, of one job or of all.
     ///
     /// # Errors
     /// `Store`.
-    pub async fn in_doubt(&self, _job: Option<&JobId>) -> Result<Vec<InDoubtCall>> {
-        Err(soon())
+    pub async fn in_doubt(&self, job: Option<&JobId>) -> Result<Vec<InDoubtCall>> {
+        type Row = (i64, u32, u32, u32, String, String, i64);
+        let rows: Vec<Row> = sqlx::query_as(concat!(
+            "SELECT job, layer, idx, n, name, token, at FROM call INDEXED BY call_in_doubt ",
+            "WHERE state = 'intent' AND (?1 IS NULL OR job = ?1) ORDER BY job, layer, idx, n"
+        ))
+        .bind(job.map(number).transpose()?)
+        .fetch_all(&mut *self.reader().await?)
+        .await
+        .map_err(failed("reading the calls in doubt"))?;
+        let call = |(job, layer, index, n, name, token, at): Row| InDoubtCall {
+            key: CallKey { job: job_id(job), task: TaskId { layer, index }, n },
+            name,
+            token: Token::new(token),
+            at: Timestamp(at),
+        };
+        Ok(rows.into_iter().map(call).collect())
     }
+}
+
+fn job_info(
+    (n, cluster, cluster_name, action, state, run, created, ended, fold, error): Row,
+) -> Result<JobInfo> {
+    Ok(JobInfo {
+        id: job_id(n),
+        cluster: ClusterId::new(cluster),
+        cluster_name,
+        action: word(&action)?,
+        state: word(&state)?,
+        run,
+        created: Timestamp(created),
+        ended: ended.map(Timestamp),
+        fold: fold.map(|fold| stored::read(&fold)).transpose()?,
+        error: error.map(|error| stored::read(&error)).transpose()?,
+    })
+}
+
+impl TaskState {
+    /// Whether nothing more will happen unless the job is retried.
+    pub fn is_ended(&self) -> bool {
+        matches!(self, Self::Done | Self::Failed { .. } | Self::Cancelled)
+    }
+
+    pub(super) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused { .. } => "paused",
+            Self::Done => "done",
+            Self::Failed { .. } => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Why an attempt failed.
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Paused { error } | Self::Failed { error } => Some(error),
+            Self::Running | Self::Done | Self::Cancelled => None,
+        }
+    }
+
+    fn from_columns(state: &str, error: Option<String>) -> Result<Self> {
+        let error = error.map(|error| stored::read(&error)).transpose()?;
+        match (state, error) {
+            ("running", None) => Ok(Self::Running),
+            ("paused", Some(error)) => Ok(Self::Paused { error }),
+            ("done", None) => Ok(Self::Done),
+            ("failed", Some(error)) => Ok(Self::Failed { error }),
+            ("cancelled", None) => Ok(Self::Cancelled),
+            _ => Err(Error::store(format!("reading the store: a task is `{state}`, which makes no sense"))),
+        }
+    }
+}
+
+impl CallState {
+    /// As shown to people and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Intent => "intent",
+            Self::Applied => "applied",
+            Self::Refused => "refused",
+            Self::Reopened => "reopened",
+        }
+    }
+}
+
+/// The number of a job's row.
+pub(super) fn number(job: &JobId) -> Result<i64> {
+    let digits = job.as_str().strip_prefix("j-");
+    digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| unknown(job))
+}
+
+pub(super) fn job_id(n: i64) -> JobId {
+    JobId::new(format!("j-{n}"))
+}
+
+pub(super) fn unknown(job: &JobId) -> Error {
+    Error::not_found(format!("there is no job `{job}`")).hint("`pitrix job list` shows those that there are")
 }

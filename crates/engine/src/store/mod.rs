@@ -1,29 +1,41 @@
 //! Everything that outlives a process, in one SQLite file.
 //!
-//! Several processes have the file open at once: command lines, and at most one executor. Each has one writer
-//! task, which puts everything that is queued into one commit, and a few connections that read. What an
-//! executor writes goes through its [`Tenure`], whose epoch is checked in the same transaction.
+//! Several processes have the file open at once: command lines, and at most one executor. Each has one
+//! [`writer`], which puts everything that is queued into one commit, and a few connections that read; each read
+//! is one statement, and so sees one moment. What an executor writes goes through its [`Tenure`], whose epoch
+//! is checked in the same transaction.
 
+mod accept;
 mod app;
+mod bulk;
 mod cluster;
+mod error;
 mod event;
 mod job;
+mod ledger;
+mod open;
+mod reader;
+mod run;
 mod runtime;
+mod secret;
 mod tenure;
+mod writer;
 
+pub use accept::{Accepted, Submission};
 pub use app::AppVersion;
 pub use cluster::{ClusterFilter, new_cluster_id};
 pub use event::{Event, EventFilter, EventKind};
-pub use job::{
-    Accepted, CallCount, CallState, InDoubtCall, JobInfo, JobWork, Submission, TaskRow, TaskState,
-};
+pub use job::{CallCount, CallState, InDoubtCall, JobInfo, JobWork, TaskRow, TaskState};
 pub use tenure::{Recording, TaskReport, Tenure};
 
 use async_trait::async_trait;
 use provider_core::{
     AppVersionId, Archive, Clock, Cluster, ClusterId, CrashPoint, Credential, DeploymentId, Error, JobId,
-    NoCrash, Records, Result, Runtime, RuntimeId, Secret, SecretRef, Secrets,
+    NoCrash, Records, Result, Runtime, RuntimeId, Secret, SecretRef, Secrets, Timestamp,
 };
+use reader::Readers;
+use secret::Keyring;
+use sqlx::SqliteConnection;
 use std::{
     path::PathBuf,
     sync::{
@@ -31,6 +43,14 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
+use writer::{Boxed, Op, Work, Writer};
+
+/// How many operations wait for the writer at most; further callers wait for a place.
+const QUEUE: usize = 1024;
 
 /// How to open a [`Store`].
 #[derive(Clone)]
@@ -68,15 +88,37 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     deployment: DeploymentId,
+    keyring: Keyring,
+    clock: Arc<dyn Clock>,
+    packages: app::Packages,
+    readers: Readers,
+    queue: mpsc::Sender<Op>,
+    /// The writer; it ends with the store.
+    writer: JoinSet<()>,
 }
 
 impl Store {
-    /// Opens the state directory, and sets it up the first time.
+    /// Opens the state directory, and sets it up the first time. Runs in a tokio runtime, and belongs to it.
     ///
     /// # Errors
     /// `Store` when it can't be read or written, or was written by a newer Pitrix.
-    pub async fn open(_options: Options) -> Result<Self> {
-        Err(soon())
+    pub async fn open(options: Options) -> Result<Self> {
+        let opened = open::open(&options).await?;
+        let (queue, queued) = mpsc::channel(QUEUE);
+        let mut writer = JoinSet::new();
+        writer.spawn(
+            Writer { db: opened.writer, queue: queued, clock: options.clock.clone(), crash: options.crash }
+                .run(),
+        );
+        Ok(Self(Arc::new(Inner {
+            deployment: opened.deployment,
+            keyring: opened.keyring,
+            clock: options.clock,
+            packages: app::Packages::default(),
+            readers: Readers::new(opened.connect),
+            queue,
+            writer,
+        })))
     }
 
     /// This installation.
@@ -89,35 +131,60 @@ impl Store {
     /// # Errors
     /// `Store`.
     pub async fn take_over(&self) -> Result<Tenure> {
-        Err(soon())
+        let epoch = self
+            .write(None, |db| {
+                Box::pin(async move {
+                    sqlx::query_scalar("UPDATE meta SET epoch = epoch + 1 RETURNING epoch")
+                        .fetch_one(db)
+                        .await
+                        .map_err(error::failed("taking over the store"))
+                })
+            })
+            .await?;
+        Ok(Tenure::new(self.clone(), epoch))
     }
 
-    /// Waits until the files are closed, provided that this is the last clone.
-    pub async fn close(self) {}
+    /// Waits until what is queued is written and the files are closed, if this is the last clone.
+    pub async fn close(self) {
+        let Some(inner) = Arc::into_inner(self.0) else {
+            return;
+        };
+        drop(inner.queue);
+        inner.writer.join_all().await;
+        inner.readers.close().await;
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Runs `work` in a transaction of the writer, under `epoch` if one is given.
+    async fn write<T: Send + 'static>(
+        &self,
+        epoch: Option<i64>,
+        work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> Boxed<'c, Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let (put, value) = oneshot::channel();
+        let (tell, told) = oneshot::channel();
+        let op = Op {
+            epoch,
+            work: Work::Own(Some(Box::new(|db| {
+                Box::pin(async move {
+                    // Whoever does not wait for the value any more does not need it.
+                    let _ = put.send(work(db).await?);
+                    Ok(())
+                })
+            }))),
+            tell: Box::new(|result| {
+                let _ = tell.send(result);
+            }),
+        };
+        self.0.queue.send(op).await.map_err(|_| closed())?;
+        told.await.map_err(|_| closed())??;
+        value.await.map_err(|_| closed())
+    }
 }
 
-fn soon() -> Error {
-    Error::bug("the store is being written")
-}
-
-#[async_trait]
-impl Records for Store {
-    async fn cluster(&self, _id: &ClusterId) -> Result<Option<Cluster>> {
-        Err(soon())
-    }
-
-    async fn cluster_named(&self, _name: &str) -> Result<Option<Cluster>> {
-        Err(soon())
-    }
-
-    async fn package(&self, _app: &AppVersionId) -> Result<Arc<Archive>> {
-        Err(soon())
-    }
-}
-
-#[async_trait]
-impl Secrets for Store {
-    async fn resolve(&self, _reference: &SecretRef) -> Result<Secret> {
-        Err(soon())
-    }
+fn closed() -> Error {
+    Error::store("writing to the store: it is closed")
 }

@@ -14,16 +14,7 @@ fn id(layer: u32, index: u32) -> TaskId {
 /// A plan from words: `a b?` is a layer with a task on node `a` and one on node `b` that may fail; `-` is a
 /// task without a node.
 fn plan(layers: &[&str]) -> Arc<Plan> {
-    let facts = Facts {
-        taken_at: Timestamp(0),
-        zone: Zone::new("z"),
-        vpc: None,
-        needs_frontgate: false,
-        roles: BTreeMap::new(),
-        headroom: BTreeMap::new(),
-        shortfalls: Vec::new(),
-        extra: serde_json::Value::Null,
-    };
+    let facts = Facts::none(Zone::new("z"), Timestamp(0));
     let layer = |words: &&str| Layer {
         name: (*words).to_owned(),
         tasks: words

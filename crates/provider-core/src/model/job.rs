@@ -23,6 +23,10 @@ pub enum Action {
     DeleteClusters {
         /// Leaves the data disks.
         keep_volumes: bool,
+        /// Ends even when machines or credentials are gone: what can't be removed soon stays on the record of
+        /// the deleted cluster.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        force: bool,
     },
     /// Add the nodes that the wanted cluster has and the recorded one lacks.
     AddClusterNodes,
@@ -98,6 +102,11 @@ pub enum ActionKind {
 }
 
 impl Action {
+    /// Whether it ends whatever happens.
+    pub fn is_forced(&self) -> bool {
+        matches!(self, Self::DeleteClusters { force: true, .. })
+    }
+
     /// Which action it is.
     pub fn kind(&self) -> ActionKind {
         match self {

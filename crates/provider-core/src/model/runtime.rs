@@ -69,6 +69,22 @@ pub struct Facts {
     pub extra: Value,
 }
 
+impl Facts {
+    /// What is known when nothing was found out.
+    pub fn none(zone: Zone, taken_at: Timestamp) -> Self {
+        Self {
+            taken_at,
+            zone,
+            vpc: None,
+            needs_frontgate: false,
+            roles: BTreeMap::new(),
+            headroom: BTreeMap::new(),
+            shortfalls: Vec::new(),
+            extra: Value::Null,
+        }
+    }
+}
+
 /// What a role's nodes are launched as.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoleFacts {

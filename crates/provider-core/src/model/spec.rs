@@ -49,6 +49,10 @@ pub struct ClusterSpec {
     /// Extra views for a console, kept as they are.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub display_tabs: Value,
+    /// The answers that it was made from, defaults merged in; null stands for a password. Later answers are
+    /// merged over them.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub conf: Value,
 }
 
 impl ClusterSpec {
@@ -190,9 +194,9 @@ pub enum EnvValue {
     Secret(SecretRef),
 }
 
-/// When a service runs.
+/// When a service runs. Written as its name in the package.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(into = "String", from = "String")]
 pub enum ServiceName {
     /// On new nodes.
     Init,
@@ -218,6 +222,53 @@ pub enum ServiceName {
     DeleteSnapshot,
     /// Whatever the package defines; runs when an operator asks for it.
     Custom(String),
+}
+
+impl ServiceName {
+    const KNOWN: [Self; 11] = [
+        Self::Init,
+        Self::Start,
+        Self::Stop,
+        Self::ScaleOut,
+        Self::ScaleIn,
+        Self::Restart,
+        Self::Destroy,
+        Self::Upgrade,
+        Self::Backup,
+        Self::Restore,
+        Self::DeleteSnapshot,
+    ];
+
+    /// The name in the package.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Init => "init",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::ScaleOut => "scale_out",
+            Self::ScaleIn => "scale_in",
+            Self::Restart => "restart",
+            Self::Destroy => "destroy",
+            Self::Upgrade => "upgrade",
+            Self::Backup => "backup",
+            Self::Restore => "restore",
+            Self::DeleteSnapshot => "delete_snapshot",
+            Self::Custom(name) => name,
+        }
+    }
+}
+
+impl From<String> for ServiceName {
+    fn from(name: String) -> Self {
+        let known = Self::KNOWN.into_iter().find(|known| known.as_str() == name);
+        known.unwrap_or(Self::Custom(name))
+    }
+}
+
+impl From<ServiceName> for String {
+    fn from(name: ServiceName) -> Self {
+        name.as_str().to_owned()
+    }
 }
 
 /// A command that a package declares.

@@ -18,6 +18,8 @@ const METADATA_S: u32 = 600;
 const UNMOUNT_S: u32 = 600;
 /// Seconds until the frontgate, which may be under way itself, can be used.
 const FRONTGATE_S: u32 = 1800;
+/// Seconds that a forced step may take at most.
+const FORCED_S: u32 = 60;
 
 pub(super) fn await_frontgate() -> Layer {
     let task =
@@ -106,6 +108,15 @@ pub(super) fn beside(mut one: Layer, other: Layer) -> Layer {
     one.name = format!("{}, {}", one.name, other.name);
     one.tasks.extend(other.tasks);
     one
+}
+
+/// The layer as it runs when the action must end: what can't be done soon is given up.
+pub(super) fn forced(layer: Layer) -> Layer {
+    let mut layer = may_fail(layer);
+    for task in &mut layer.tasks {
+        task.timeout_s = task.timeout_s.min(FORCED_S);
+    }
+    layer
 }
 
 /// The job goes on when its tasks fail.

@@ -14,7 +14,8 @@ mod services;
 
 use layers::{
     attach_volumes, await_frontgate, beside, configure, create_volumes, delete_instances, delete_volumes,
-    detach_volumes, may_fail, mount, push_metadata, run_instances, start_instances, stop_instances, unmount,
+    detach_volumes, forced, may_fail, mount, push_metadata, run_instances, start_instances, stop_instances,
+    unmount,
 };
 use nodes::{NodeView, in_service, on_record, wanted};
 use provider_core::{
@@ -51,7 +52,10 @@ pub fn plan(change: &Change, facts: Facts) -> Result<Plan> {
             }
         }
         Action::StopClusters => stop(&change.before),
-        Action::DeleteClusters { keep_volumes } => delete(&change.before, keep_volumes),
+        Action::DeleteClusters { keep_volumes, force } => {
+            let layers = delete(&change.before, keep_volumes);
+            if force { layers.into_iter().map(forced).collect() } else { layers }
+        }
         _ => return Err(unsupported(change)),
     };
     refuse_shortfalls(change, &facts)?;

@@ -109,6 +109,7 @@ pub(crate) fn cluster(roles: &[Role]) -> Cluster {
         backup_policy: None,
         incremental_backup_supported: false,
         display_tabs: Value::Null,
+        conf: Value::Null,
     };
     for role in roles {
         let group_size = role.replicas + 1;
@@ -147,4 +148,4 @@ pub(crate) fn change(cluster: &Cluster, action: &Action) -> Change {
 pub(crate) const CREATE: Action = Action::CreateCluster;
 pub(crate) const STOP: Action = Action::StopClusters;
 pub(crate) const START: Action = Action::StartClusters;
-pub(crate) const DELETE: Action = Action::DeleteClusters { keep_volumes: false };
+pub(crate) const DELETE: Action = Action::DeleteClusters { keep_volumes: false, force: false };

@@ -139,7 +139,7 @@ proptest! {
     #[test]
     fn deleting_can_leave_exactly_the_volumes(mut cluster in history()) {
         let before = cluster.clone();
-        carry_out(&mut cluster, &Action::DeleteClusters { keep_volumes: true }, facts());
+        carry_out(&mut cluster, &Action::DeleteClusters { keep_volumes: true, force: false }, facts());
         for (id, node) in &cluster.nodes {
             prop_assert!(node.instance.is_none());
             prop_assert!(node.disks.values().all(|disk| disk.device.is_none()));
