@@ -27,7 +27,8 @@ pub(crate) async fn run(verb: AppVerb, site: &Site, screen: &Screen) -> Outcome 
         AppVerb::Describe(app) => {
             let archive = store.package(&app.id).await?;
             let package = Package::load(&archive)?;
-            let view = AppView { description: package.metadata().description.clone(), ..find(site, &app.id).await? };
+            let view =
+                AppView { description: package.metadata().description.clone(), ..find(site, &app.id).await? };
             screen.one(&view, || view.sheet(screen, &archive))
         }
         AppVerb::Config(app) => {
@@ -48,7 +49,11 @@ async fn push(site: &Site, screen: &Screen, path: &Path) -> Outcome {
     let id = package.version_id();
     // Packed anew, so that the same files are the same bytes wherever they came from.
     let is_new = site.store().push_app(&id, &archive.to_bytes(&package.metadata().name)?).await?;
-    let text = if is_new { format!("app `{id}`") } else { format!("app `{id}` was there already, with the same content") };
+    let text = if is_new {
+        format!("app `{id}`")
+    } else {
+        format!("app `{id}` was there already, with the same content")
+    };
     screen.say(Tone::Good, "pushed", &text);
     use crate::args::Format;
     match screen.format {
@@ -78,7 +83,8 @@ fn read_directory(root: &Path) -> Result<Archive> {
             let path = entry.path();
             let kind = entry.file_type().map_err(|e| unreadable(&path, &e))?;
             let name = path.strip_prefix(root).expect("it was found under the root").to_str();
-            let name = name.ok_or_else(|| Error::invalid(format!("the name of `{}` is not UTF-8", path.display())))?;
+            let name =
+                name.ok_or_else(|| Error::invalid(format!("the name of `{}` is not UTF-8", path.display())))?;
             if entry.file_name().to_string_lossy().starts_with('.') {
                 continue;
             }
@@ -87,18 +93,20 @@ fn read_directory(root: &Path) -> Result<Archive> {
             } else if kind.is_file() {
                 bytes += entry.metadata().map_err(|e| unreadable(&path, &e))?.len();
                 if bytes > Archive::MAX_UNPACKED || files.len() == Archive::MAX_ENTRIES {
-                    return Err(Error::invalid(format!("`{}` is too large for a package", root.display())).hint(
-                        format!(
+                    return Err(Error::invalid(format!("`{}` is too large for a package", root.display()))
+                        .hint(format!(
                             "a package has at most {} files and {} MiB",
                             Archive::MAX_ENTRIES,
                             Archive::MAX_UNPACKED >> 20
-                        ),
-                    ));
+                        )));
                 }
                 files.push((name.to_owned(), fs::read(&path).map_err(|e| unreadable(&path, &e))?));
             } else {
-                return Err(Error::invalid(format!("`{}` is neither a file nor a directory", path.display()))
-                    .hint("packages hold no links and no devices"));
+                return Err(Error::invalid(format!(
+                    "`{}` is neither a file nor a directory",
+                    path.display()
+                ))
+                .hint("packages hold no links and no devices"));
             }
         }
     }

@@ -198,6 +198,9 @@ pub(crate) struct Delete {
     /// Leave the data volumes
     #[arg(long)]
     pub(crate) keep_volumes: bool,
+    /// End it even if machines or credentials are gone; names what could not be proved deleted
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Clone, Copy, Debug, Args)]
@@ -436,7 +439,7 @@ mod tests {
             "pitrix cluster describe c",
             "pitrix cluster start c -d",
             "pitrix cluster stop c --detach -o name",
-            "pitrix cluster delete c --yes --keep-volumes",
+            "pitrix cluster delete c --yes --keep-volumes --force",
             "pitrix cluster logs c --node a-1 -n 5",
             "pitrix job list --cluster c",
             "pitrix job describe j-1",

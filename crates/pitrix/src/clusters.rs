@@ -13,7 +13,7 @@ use crate::{
     follow::follow,
     jobs::conclude,
     plans::summary,
-    screen::{Screen, Tone, count, escaped, escaped_lines},
+    screen::{Screen, Tone, count, escaped},
     site::Site,
 };
 use engine::{ClusterFilter, Request};
@@ -69,7 +69,8 @@ pub(crate) fn act(cluster: &str, action: Action) -> Request {
 
 /// What `cluster delete` asks for.
 pub(crate) fn delete_request(delete: &Delete) -> Request {
-    act(&delete.cluster.name, Action::DeleteClusters { keep_volumes: delete.keep_volumes })
+    let Delete { cluster, keep_volumes, force } = delete;
+    act(&cluster.name, Action::DeleteClusters { keep_volumes: *keep_volumes, force: *force })
 }
 
 async fn submit(site: &Site, screen: &Screen, request: &Request, wait: Wait) -> Outcome {
@@ -103,7 +104,11 @@ pub(crate) async fn carry_out(
     conclude(screen, &info, cluster.as_ref())?;
     let Some(cluster) = cluster else { return Ok(()) };
     match info.action {
-        ActionKind::DeleteClusters => say_what_is_left(site, screen, &cluster).await,
+        ActionKind::DeleteClusters => {
+            let action = site.store().job_work(job).await?.change.action;
+            let keep_volumes = matches!(action, Action::DeleteClusters { keep_volumes: true, .. });
+            say_what_is_left(site, screen, &cluster, keep_volumes).await
+        }
         _ if !matches!(screen.format, Format::Table | Format::Wide) => show(site, screen, &cluster),
         ActionKind::CreateCluster | ActionKind::StartClusters => {
             connect_lines(&cluster).iter().try_for_each(|line| screen.tell("connect", line))
@@ -117,14 +122,37 @@ fn show(site: &Site, screen: &Screen, cluster: &Cluster) -> Outcome {
     screen.one(&view, || view.sheet(screen, site.now()))
 }
 
-/// Asks the provider, so that it is not only our own word.
-async fn say_what_is_left(site: &Site, screen: &Screen, cluster: &Cluster) -> Outcome {
-    let (runtime, provider, look) = site.visit(&cluster.runtime).await?;
-    let tagged = provider.sweeper.tagged(&look).await?;
-    let left: Vec<_> = tagged.iter().filter(|resource| resource.cluster == cluster.id.as_str()).collect();
-    let of = |kind: &str| count(left.iter().filter(|resource| resource.kind == kind).count(), kind);
-    let text = format!("{}, {} left on `{}`", of("instance"), of("volume"), runtime.id);
-    screen.say(if left.is_empty() { Tone::Good } else { Tone::Plain }, "clean", &text);
+/// Says what was kept and what is left of a deleted cluster. Asks the provider, so that it is not only our own
+/// word; what is still on record is what could not be proved deleted.
+async fn say_what_is_left(site: &Site, screen: &Screen, cluster: &Cluster, keep_volumes: bool) -> Outcome {
+    let view = ClusterView::new(cluster);
+    if keep_volumes {
+        screen.say(Tone::Plain, "kept", &view.volumes());
+    }
+    let unproved = view.left(keep_volumes);
+    if !unproved.is_empty() {
+        screen.warn(&format!(
+            "not proved deleted, look for them on `{}`: {}",
+            cluster.runtime,
+            unproved.join(", ")
+        ));
+        return Err(Failure::Said(Exit::Partial));
+    }
+    let tagged = match site.visit(&cluster.runtime).await {
+        Ok((_, provider, look)) => provider.sweeper.tagged(&look).await,
+        Err(error) => Err(error),
+    };
+    match tagged {
+        Ok(tagged) => {
+            let of = |kind: &str| {
+                let ours = tagged.iter().filter(|resource| resource.cluster == cluster.id.as_str());
+                count(ours.filter(|resource| resource.kind == kind).count(), kind)
+            };
+            let text = format!("{}, {} left on `{}`", of("instance"), of("volume"), cluster.runtime);
+            screen.say(Tone::Good, "clean", &text);
+        }
+        Err(error) => screen.warn(&format!("runtime `{}` could not be looked at: {error}", cluster.runtime)),
+    }
     Ok(())
 }
 
@@ -134,8 +162,10 @@ async fn confirm(site: &Site, screen: &Screen, delete: &Delete) -> Outcome {
     let cluster = site.control.cluster(name).await?;
     if !screen.is_interactive {
         return Err(Failure::Usage(
-            Error::invalid(format!("deleting cluster `{name}` asks for its name, and there is no terminal to ask on"))
-                .hint("add `--yes` to delete it without a question"),
+            Error::invalid(format!(
+                "deleting cluster `{name}` asks for its name, and there is no terminal to ask on"
+            ))
+            .hint("add `--yes` to delete it without a question"),
         ));
     }
     let view = ClusterView::new(&cluster);

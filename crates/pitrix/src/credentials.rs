@@ -29,7 +29,10 @@ pub(crate) fn read_credential(
 ) -> Outcome<Credential> {
     let mut fields = BTreeMap::new();
     if let Some(path) = &sources.credential_file {
-        fields.extend(from_json(&read_input(path)?).map_err(|e| e.during(format!("credential file `{}`", path.display())))?);
+        fields.extend(
+            from_json(&read_input(path)?)
+                .map_err(|e| e.during(format!("credential file `{}`", path.display())))?,
+        );
     }
     for (field, variable) in &sources.credential_env {
         fields.insert(field.clone(), from_environment(field, variable)?);
@@ -55,9 +58,8 @@ pub(crate) fn read_credential(
 
 /// Messages of JSON parsers quote values, so only the place is taken over.
 fn from_json(text: &[u8]) -> Result<Vec<(String, Secret)>> {
-    let value: Value = serde_json::from_slice(text).map_err(|e| {
-        Error::invalid(format!("is not JSON (line {}, column {})", e.line(), e.column()))
-    })?;
+    let value: Value = serde_json::from_slice(text)
+        .map_err(|e| Error::invalid(format!("is not JSON (line {}, column {})", e.line(), e.column())))?;
     let Value::Object(fields) = value else {
         return Err(Error::invalid("is not a JSON object"));
     };
@@ -90,7 +92,8 @@ fn from_command(field: &str, command: &str) -> Result<Secret> {
     if !output.status.success() {
         return Err(failed(format!("failed: {}", output.status)));
     }
-    let text = String::from_utf8(output.stdout).map_err(|_| failed("printed something else than UTF-8".to_owned()))?;
+    let text = String::from_utf8(output.stdout)
+        .map_err(|_| failed("printed something else than UTF-8".to_owned()))?;
     match text.trim_end_matches(['\r', '\n']) {
         "" => Err(failed("printed nothing".to_owned())),
         value => Ok(Secret::new(value)),
@@ -123,8 +126,12 @@ mod tests {
                 let fields = credential.into_fields();
                 fields.map(|(name, value)| format!("{name}={} ", value.expose())).collect()
             }
-            Err(Failure::Error(error)) => format!("error: {error} | {}", error.hint_text().unwrap_or_default()),
-            Err(Failure::Usage(error)) => format!("usage: {error} | {}", error.hint_text().unwrap_or_default()),
+            Err(Failure::Error(error)) => {
+                format!("error: {error} | {}", error.hint_text().unwrap_or_default())
+            }
+            Err(Failure::Usage(error)) => {
+                format!("usage: {error} | {}", error.hint_text().unwrap_or_default())
+            }
             Err(Failure::Said(exit)) => format!("{exit:?}"),
         }
     }
@@ -144,12 +151,16 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_source_is_said_without_a_value() {
-        let check = |sources: &CredentialSources, expected: &str| assert_eq!(read(&["id"], sources), expected);
+        let check =
+            |sources: &CredentialSources, expected: &str| assert_eq!(read(&["id"], sources), expected);
         let command = |command: &str| CredentialSources {
             credential_command: vec![("id".to_owned(), command.to_owned())],
             ..CredentialSources::default()
         };
-        check(&command("echo s3cret; exit 3"), "error: credential field `id`: its command failed: exit status: 3 | ");
+        check(
+            &command("echo s3cret; exit 3"),
+            "error: credential field `id`: its command failed: exit status: 3 | ",
+        );
         check(&command("true"), "error: credential field `id`: its command printed nothing | ");
         let environment = CredentialSources {
             credential_env: vec![("id".to_owned(), "PITRIX_TEST_NO_SUCH".to_owned())],

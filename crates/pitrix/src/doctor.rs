@@ -1,8 +1,8 @@
 //! `doctor`: a look at this installation.
 
 use crate::{
-    exit::{Exit, Failure, Outcome},
     executor::{Hello, Post, greet},
+    exit::{Exit, Failure, Outcome},
     print::{Column, Item, column},
     screen::{Screen, count},
     site::Site,

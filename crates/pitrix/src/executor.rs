@@ -8,7 +8,7 @@ mod serve;
 mod summon;
 
 pub(crate) use serve::serve;
-pub(crate) use summon::{Line, summon};
+pub(crate) use summon::{Line, greet, summon};
 
 use provider_core::{Error, Result};
 use rustix::fs::{FlockOperation, Mode, OFlags};
@@ -61,8 +61,7 @@ impl Post {
     /// `Store`.
     fn try_lock(&self) -> Result<Option<File>> {
         let path = self.lock();
-        let failed =
-            |e: io::Error| Error::store(format!("locking `{}`", path.display())).caused_by(&e);
+        let failed = |e: io::Error| Error::store(format!("locking `{}`", path.display())).caused_by(&e);
         let file = File::options().create(true).append(true).open(&path).map_err(failed)?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(file)),
@@ -73,7 +72,8 @@ impl Post {
 
     /// A path to the socket that is short enough for its address, for as long as the directory is held.
     fn socket(&self) -> io::Result<(OwnedFd, PathBuf)> {
-        let dir = rustix::fs::open(&self.dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let dir =
+            rustix::fs::open(&self.dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let path = PathBuf::from(format!("/proc/self/fd/{}/executor.sock", dir.as_raw_fd()));
         Ok((dir, path))
     }

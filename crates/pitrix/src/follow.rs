@@ -8,7 +8,7 @@ use crate::{
     site::Site,
 };
 use engine::{EventFilter, JobInfo};
-use provider_core::{Clock, Error, JobId};
+use provider_core::{Error, JobId};
 use std::{io, time::Duration};
 use tokio::{select, signal::ctrl_c};
 
@@ -41,7 +41,11 @@ pub(crate) async fn follow(site: &Site, screen: &Screen, job: &JobId, after: u64
         Some(Ok(())) => Ok(site.store().job(job).await?),
         Some(Err(error)) => Err(error.into()),
         None => {
-            screen.say(Tone::Plain, "detached", &format!("the job goes on; `pitrix job watch {job}` follows it"));
+            screen.say(
+                Tone::Plain,
+                "detached",
+                &format!("the job goes on; `pitrix job watch {job}` follows it"),
+            );
             Err(Failure::Said(Exit::Detached))
         }
     }
@@ -119,7 +123,8 @@ impl View<'_> {
         };
         self.frame += 1;
         // The spinner turns slower than events are looked for.
-        let tree = self.progress.tree(self.screen, site.now(), self.frame / 2, width - 1, usize::max(height, 4) - 2);
+        let tree =
+            self.progress.tree(self.screen, site.now(), self.frame / 2, width - 1, usize::max(height, 4) - 2);
         self.screen.talk(&format!("{}{tree}", self.to_top()));
         self.drawn = tree.lines().count();
     }

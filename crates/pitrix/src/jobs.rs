@@ -34,7 +34,8 @@ pub(crate) async fn run(verb: JobVerb, site: &Site, screen: &Screen) -> Outcome 
             let calls = store.calls(&job.id).await?;
             let tasks = store.tasks(&job.id).await?;
             let in_doubt = store.in_doubt(Some(&job.id)).await?;
-            let view = JobView::new(&work.info, &calls, site.now()).with_tasks(&work.plan, &tasks, in_doubt.len());
+            let view =
+                JobView::new(&work.info, &calls, site.now()).with_tasks(&work.plan, &tasks, in_doubt.len());
             screen.one(&view, || view.sheet(screen))
         }
         JobVerb::Watch(job) => watch(site, screen, &job.id, Wait { detach: false }, 0).await,
@@ -83,7 +84,12 @@ pub(crate) fn conclude(screen: &Screen, info: &JobInfo, cluster: Option<&Cluster
         _ => {
             let error = info.error.clone().unwrap_or_else(|| Error::bug("it ended without a reason"));
             let kind = error.kind();
-            screen.error(&error.during(format!("{} {} {}", info.action.verb(), info.cluster_name, info.state.as_str())));
+            screen.error(&error.during(format!(
+                "{} {} {}",
+                info.action.verb(),
+                info.cluster_name,
+                info.state.as_str()
+            )));
             screen.say(Tone::Plain, "next", &next_steps(info));
             Err(Failure::Said(Exit::of(kind)))
         }

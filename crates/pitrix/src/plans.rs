@@ -112,7 +112,7 @@ impl PlanView {
             ("zone", self.zone.clone()),
             ("calls", format!("at most {}", self.max_calls)),
         ]);
-        let titles = ["LAYER", "WHAT FOR", "TASKS"].map(str::to_owned).into();
+        let titles = ["LAYER", "WHAT FOR", "TASKS"];
         let rows = self.layers.iter().zip(1..).flat_map(|(layer, number)| {
             layer.tasks.iter().enumerate().map(move |(i, task)| match i {
                 0 => vec![format!("{number:>5}"), layer.name.clone(), task.label.clone()],
@@ -120,14 +120,14 @@ impl PlanView {
             })
         });
         text.push('\n');
-        text += &screen.aligned(titles, &rows.collect::<Vec<_>>());
+        text += &screen.aligned(&titles, &rows.collect::<Vec<_>>());
         if !self.quota.is_empty() {
-            let titles = ["QUOTA", "NEEDED", "LEFT", "TOTAL"].map(str::to_owned).into();
+            let titles = ["QUOTA", "NEEDED", "LEFT", "TOTAL"];
             let rows = self.quota.iter().map(|(name, quota)| {
                 vec![name.clone(), quota.needed.to_string(), quota.left.to_string(), quota.total.to_string()]
             });
             text.push('\n');
-            text += &screen.aligned(titles, &rows.collect::<Vec<_>>());
+            text += &screen.aligned(&titles, &rows.collect::<Vec<_>>());
         }
         text
     }
@@ -169,17 +169,14 @@ pub(crate) fn summary(plan: &Plan) -> String {
     // A node that goes is stopped first, and one that comes is started: that is no news.
     let has = |sign: &str| counts.keys().any(|(_, key, what)| *key == sign && *what == "node");
     let (comes, goes) = (has("+"), has("-"));
-    let parts = counts.iter().filter(|((_, sign, _), _)| !(comes && *sign == "start" || goes && *sign == "stop"));
+    let parts =
+        counts.iter().filter(|((_, sign, _), _)| !(comes && *sign == "start" || goes && *sign == "stop"));
     let mut parts: Vec<_> = parts.map(|((_, sign, what), n)| format!("{sign} {}", count(*n, what))).collect();
     if parts.is_empty() {
         parts.push("no change of resources".to_owned());
     }
-    let mut text = format!(
-        "{}; {}, {}",
-        parts.join(", "),
-        count(plan.layers.len(), "layer"),
-        count(plan.len(), "task")
-    );
+    let mut text =
+        format!("{}; {}, {}", parts.join(", "), count(plan.layers.len(), "layer"), count(plan.len(), "task"));
     let quota = plan.facts.headroom.iter().filter(|(_, room)| room.needed > 0);
     let quota: Vec<_> = quota.map(|(name, room)| format!("{name} {}/{}", room.needed, room.left)).collect();
     if !quota.is_empty() {

@@ -61,9 +61,8 @@ impl Screen {
         match self.format {
             Format::Json => self.data(&json(&items.iter().map(tagged).collect::<Vec<_>>())),
             Format::Yaml => self.data(&yaml(&items.iter().map(tagged).collect::<Vec<_>>())),
-            Format::Name => {
-                self.data(&items.iter().map(|item| format!("{}\n", escaped(&item.name()))).collect::<String>())
-            }
+            Format::Name => self
+                .data(&items.iter().map(|item| format!("{}\n", escaped(&item.name()))).collect::<String>()),
             Format::Table | Format::Wide if items.is_empty() => {
                 self.say(Tone::Faint, "none", none);
                 Ok(())
@@ -87,17 +86,18 @@ impl Screen {
         let shown: Vec<_> = (0..T::COLUMNS.len())
             .filter(|&i| !T::COLUMNS[i].is_wide || self.format == Format::Wide)
             .collect();
-        let titles = shown.iter().map(|&i| T::COLUMNS[i].title.to_owned()).collect();
+        let titles: Vec<_> = shown.iter().map(|&i| T::COLUMNS[i].title).collect();
         let rows = items.iter().map(|item| {
             let row = item.row();
             shown.iter().map(|&i| row[i].clone()).collect()
         });
-        self.aligned(titles, &rows.collect::<Vec<Vec<String>>>())
+        self.aligned(&titles, &rows.collect::<Vec<Vec<String>>>())
     }
 
     /// Rows under titles, each column as wide as it must be.
-    pub(crate) fn aligned(&self, titles: Vec<String>, rows: &[Vec<String>]) -> String {
+    pub(crate) fn aligned(&self, titles: &[&str], rows: &[Vec<String>]) -> String {
         let mut text = String::new();
+        let titles = titles.iter().map(|title| (*title).to_owned()).collect();
         let lines = pad(std::iter::once(&titles).chain(rows));
         for (i, line) in lines.iter().enumerate() {
             let line = if i == 0 { self.paint_data(Tone::Plain, line) } else { line.into() };
@@ -123,7 +123,7 @@ impl Screen {
 }
 
 /// Cells as lines; an empty one is a dash.
-pub(crate) fn pad<'a>(rows: impl Iterator<Item = &'a Vec<String>>) -> Vec<String> {
+fn pad<'a>(rows: impl Iterator<Item = &'a Vec<String>>) -> Vec<String> {
     let cell = |text: &String| if text.is_empty() { "-".to_owned() } else { escaped(text).into_owned() };
     let rows: Vec<Vec<String>> = rows.map(|row| row.iter().map(cell).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

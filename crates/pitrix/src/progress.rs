@@ -147,7 +147,14 @@ impl Progress {
     }
 
     /// The tree: at most `height` lines of at most `width` characters. `frame` turns the spinner.
-    pub(crate) fn tree(&self, screen: &Screen, now: Timestamp, frame: usize, width: usize, height: usize) -> String {
+    pub(crate) fn tree(
+        &self,
+        screen: &Screen,
+        now: Timestamp,
+        frame: usize,
+        width: usize,
+        height: usize,
+    ) -> String {
         let mut lines = self.lines(now, frame);
         if lines.len() > height {
             lines.drain(..lines.len() - height);

@@ -11,8 +11,8 @@ use crate::{
 };
 use engine::ClusterFilter;
 use provider_core::{
-    Cancel, Credential, Look, ProviderId, Registry, Result, Runtime, RuntimeFacts, RuntimeId, Subnet, SubnetQuery,
-    Support, TaggedResource, Zone,
+    Cancel, Credential, Look, ProviderId, Registry, Result, Runtime, RuntimeFacts, RuntimeId, Subnet,
+    SubnetQuery, Support, TaggedResource, Zone,
 };
 use serde::Serialize;
 use std::{
@@ -138,7 +138,11 @@ async fn validate(site: &Site, runtime: &Runtime, credential: &Credential) -> Re
 
 fn say_reach(screen: &Screen, label: &str, runtime: &Runtime, facts: &RuntimeFacts) {
     let zones = count(facts.zones.len(), "zone");
-    screen.say(Tone::Good, label, &format!("runtime `{}` of provider `{}`, {zones}", runtime.id, runtime.provider));
+    screen.say(
+        Tone::Good,
+        label,
+        &format!("runtime `{}` of provider `{}`, {zones}", runtime.id, runtime.provider),
+    );
 }
 
 /// Programs want to see what they made.
@@ -171,8 +175,11 @@ pub(crate) async fn orphans(site: &Site, screen: &Screen, which: Orphans) -> Out
         })
         .collect();
     // A job that runs may have made what its cluster's record does not have yet.
-    let busy: BTreeSet<_> =
-        clusters.iter().filter(|cluster| cluster.transition.is_some()).map(|cluster| cluster.id.as_str()).collect();
+    let busy: BTreeSet<_> = clusters
+        .iter()
+        .filter(|cluster| cluster.transition.is_some())
+        .map(|cluster| cluster.id.as_str())
+        .collect();
     let mut views = Vec::new();
     let mut unseen = 0;
     for runtime in &runtimes {
@@ -213,7 +220,11 @@ pub(crate) fn providers(registry: &Registry, screen: &Screen) -> Outcome {
             actions: descriptor.actions.iter().map(|action| action.verb()).collect(),
             containers: descriptor.containers.iter().map(word).collect(),
             credential: descriptor.credential.to_vec(),
-            abilities: descriptor.abilities.iter().map(|(name, support)| AbilityView::new(name, *support)).collect(),
+            abilities: descriptor
+                .abilities
+                .iter()
+                .map(|(name, support)| AbilityView::new(name, *support))
+                .collect(),
         })
         .collect();
     screen.list(&views, "this binary has no providers; build it with `--features local`, for example")
@@ -260,8 +271,14 @@ impl RuntimeView {
 
 impl Item for RuntimeView {
     const KIND: &'static str = "Runtime";
-    const COLUMNS: &'static [Column] =
-        &[column("RUNTIME"), column("PROVIDER"), column("ZONE"), wide("ENDPOINT"), wide("LABELS"), column("DESCRIPTION")];
+    const COLUMNS: &'static [Column] = &[
+        column("RUNTIME"),
+        column("PROVIDER"),
+        column("ZONE"),
+        wide("ENDPOINT"),
+        wide("LABELS"),
+        column("DESCRIPTION"),
+    ];
 
     fn name(&self) -> String {
         self.name.clone()
@@ -471,7 +488,10 @@ impl Item for ProviderView {
             self.containers.join(","),
             self.credential.join(","),
             self.actions.join(","),
-            refused.map(|ability| format!("{} ({})", ability.name, ability.support)).collect::<Vec<_>>().join(", "),
+            refused
+                .map(|ability| format!("{} ({})", ability.name, ability.support))
+                .collect::<Vec<_>>()
+                .join(", "),
         ]
     }
 }

@@ -60,7 +60,12 @@ impl Screen {
         let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
         let color = |is_terminal: bool| {
-            choose_color(global.color, is_terminal && !dumb, env::var_os("NO_COLOR"), env::var_os("CLICOLOR_FORCE"))
+            choose_color(
+                global.color,
+                is_terminal && !dumb,
+                env::var_os("NO_COLOR"),
+                env::var_os("CLICOLOR_FORCE"),
+            )
         };
         Self {
             format: global.output,
@@ -91,8 +96,8 @@ impl Screen {
 
     /// As [`say`](Self::say), for what is data: it goes to standard output.
     pub(crate) fn tell(&self, label: &str, text: &str) -> Outcome {
-        let label = self.paint_data(Tone::Plain, &format!("{label:LABEL$}"));
-        self.data(&format!("{label}{}\n", escaped(text)))
+        let label = format!("{label:<width$}", width = LABEL - 1);
+        self.data(&format!("{} {}\n", self.paint_data(Tone::Plain, &label), escaped(text)))
     }
 
     /// Says what deserves attention, even when quiet.
@@ -102,7 +107,8 @@ impl Screen {
 
     /// Says why it ends, with causes and what to do about it.
     pub(crate) fn error(&self, error: &Error) {
-        let mut text = format!("{} {}\n", self.paint(Tone::Bad, "error:"), escaped_lines(&error.to_string(), "  "));
+        let mut text =
+            format!("{} {}\n", self.paint(Tone::Bad, "error:"), escaped_lines(&error.to_string(), "  "));
         for cause in error.causes() {
             let cause = escaped_lines(cause.trim_end(), "    ");
             text += &format!("  {} {cause}\n", self.paint(Tone::Faint, "cause:"));
@@ -133,8 +139,8 @@ impl Screen {
 
     /// A line as [`say`](Self::say) says it.
     pub(crate) fn labelled(&self, tone: Tone, label: &str, text: &str) -> String {
-        let label = self.paint(tone, &format!("{label:<width$}", width = LABEL - 1));
-        format!("{label} {}\n", escaped_lines(text, &" ".repeat(LABEL)))
+        let label = format!("{label:<width$}", width = LABEL - 1);
+        format!("{} {}\n", self.paint(tone, &label), escaped_lines(text, &" ".repeat(LABEL)))
     }
 
     /// Writes to standard error, as it is.

@@ -4,7 +4,8 @@ use agent::UnixPilot;
 use async_trait::async_trait;
 use engine::{Control, Options, Store};
 use provider_core::{
-    Clock, DeploymentId, Error, Host, Look, Provider, ProviderId, Registry, Result, Runtime, RuntimeId, Timestamp,
+    Clock, DeploymentId, Error, Host, Look, Provider, ProviderId, Registry, Result, Runtime, RuntimeId,
+    Timestamp,
 };
 use std::{
     collections::HashMap,
@@ -130,8 +131,9 @@ pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 pub(crate) fn state_dir(given: Option<&Path>) -> Result<PathBuf> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let dir = choose_dir(given.map(Path::to_owned), set("XDG_STATE_HOME"), set("HOME"))?;
-    std::path::absolute(&dir)
-        .map_err(|e| Error::invalid(format!("`{}` can't be the state directory", dir.display())).caused_by(&e))
+    std::path::absolute(&dir).map_err(|e| {
+        Error::invalid(format!("`{}` can't be the state directory", dir.display())).caused_by(&e)
+    })
 }
 
 fn choose_dir(given: Option<PathBuf>, state: Option<PathBuf>, home: Option<PathBuf>) -> Result<PathBuf> {

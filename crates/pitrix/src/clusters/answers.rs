@@ -47,8 +47,10 @@ fn merge(package: &Package, file: Option<Document>, set: &[(String, String)]) ->
     }
     let complete = config.complete(&Document::from_value("the answers", answers.clone()), None)?;
     match set.iter().find(|(path, _)| complete.passwords.contains_key(path)) {
-        Some((path, _)) => Err(Error::invalid(format!("`{path}` is a password, and arguments are for everybody to see"))
-            .hint("put it into a file that only you can read and give that with `--file`")),
+        Some((path, _)) => {
+            Err(Error::invalid(format!("`{path}` is a password, and arguments are for everybody to see"))
+                .hint("put it into a file that only you can read and give that with `--file`"))
+        }
         None => Ok(answers),
     }
 }

@@ -107,10 +107,10 @@ impl ClusterView {
         for line in &self.connect {
             text += &screen.pairs(&[("connect", line.clone())]);
         }
-        let titles = ["NODE", "STATUS", "ADDRESS", "INSTANCE", "VOLUMES"].map(str::to_owned).into();
+        let titles = ["NODE", "STATUS", "ADDRESS", "INSTANCE", "VOLUMES"];
         let rows: Vec<_> = self.nodes.iter().map(NodeView::row).collect();
         text.push('\n');
-        text + &screen.aligned(titles, &rows)
+        text + &screen.aligned(&titles, &rows)
     }
 
     /// What deleting it would remove, in lines.
@@ -119,22 +119,32 @@ impl ClusterView {
         let volumes: Vec<_> = self.nodes.iter().flat_map(|node| &node.volumes).collect();
         let size: u32 = volumes.iter().map(|volume| volume.size_gib).sum();
         let fate = if keep_volumes { " stay" } else { " and all data in them" };
-        let mut text = format!("cluster `{}` on `{}`: {}", self.name, self.runtime, count(instances, "instance"));
+        let mut text =
+            format!("cluster `{}` on `{}`: {}", self.name, self.runtime, count(instances, "instance"));
         text += &match volumes.len() {
             0 => String::new(),
             n if keep_volumes => format!("; {} ({size} GiB){fate}", count(n, "volume")),
             n => format!(", {} ({size} GiB){fate}", count(n, "volume")),
         };
         for node in &self.nodes {
-            let volumes = node.volumes.iter().filter(|_| !keep_volumes);
-            let volumes = volumes.map(|v| format!("volume {} ({} GiB, {})", v.id, v.size_gib, v.mount_point));
-            let instance = node.instance.iter().map(|id| format!("instance {id}"));
-            let goes: Vec<_> = instance.chain(volumes).collect();
+            let goes = node.resources(keep_volumes);
             if !goes.is_empty() {
                 text += &format!("\n{}: {}", node.id, goes.join(", "));
             }
         }
         text
+    }
+
+    /// The volumes on record, in a line.
+    pub(crate) fn volumes(&self) -> String {
+        let volumes: Vec<_> =
+            self.nodes.iter().flat_map(|node| &node.volumes).map(VolumeView::shown).collect();
+        if volumes.is_empty() { "no volumes".to_owned() } else { volumes.join(", ") }
+    }
+
+    /// What is on record after a deletion and should not be.
+    pub(crate) fn left(&self, keep_volumes: bool) -> Vec<String> {
+        self.nodes.iter().flat_map(|node| node.resources(keep_volumes)).collect()
     }
 
     fn shown_status(&self) -> String {
@@ -180,9 +190,22 @@ impl Item for ClusterView {
     }
 }
 
+impl VolumeView {
+    fn shown(&self) -> String {
+        format!("{} ({} GiB, {})", self.id, self.size_gib, self.mount_point)
+    }
+}
+
 impl NodeView {
+    /// Its instance and, unless they are to be kept, its volumes.
+    fn resources(&self, without_volumes: bool) -> Vec<String> {
+        let instance = self.instance.iter().map(|id| format!("instance {id}"));
+        let volumes = self.volumes.iter().filter(|_| !without_volumes);
+        instance.chain(volumes.map(|volume| format!("volume {}", volume.shown()))).collect()
+    }
+
     fn row(&self) -> Vec<String> {
-        let volumes = self.volumes.iter().map(|v| format!("{} ({} GiB, {})", v.id, v.size_gib, v.mount_point));
+        let volumes = self.volumes.iter().map(VolumeView::shown);
         vec![
             self.id.clone(),
             self.status.clone(),
@@ -248,7 +271,9 @@ fn role_of<'a>(cluster: &'a Cluster, endpoint: &'a Endpoint) -> Option<&'a RoleN
 fn hosts_of<'a>(cluster: &'a Cluster, role: Option<&'a RoleName>) -> Vec<&'a str> {
     let nodes = role.into_iter().flat_map(|role| cluster.spec.nodes_of(role));
     let instances = nodes.filter_map(|(id, _)| cluster.nodes.get(id)?.instance.as_ref());
-    instances.filter_map(|instance| instance.public_ip.as_deref().or(instance.private_ip.as_deref())).collect()
+    instances
+        .filter_map(|instance| instance.public_ip.as_deref().or(instance.private_ip.as_deref()))
+        .collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::{
     print::{Column, Item, column, wide},
     progress::{label, work},
     screen::{Screen, Span},
-    shapes::{ErrorView, moment, word},
+    shapes::{ErrorView, moment},
 };
 use engine::{CallCount, CallState, JobInfo, TaskRow, TaskState};
 use provider_core::{Plan, TaskId, Timestamp};
@@ -106,7 +106,9 @@ impl JobView {
                     started: row.map(|row| moment(row.started)),
                     ended: row.and_then(|row| row.ended).map(moment),
                     error: row.and_then(|row| match &row.state {
-                        TaskState::Paused { error } | TaskState::Failed { error } => Some(ErrorView::new(error)),
+                        TaskState::Paused { error } | TaskState::Failed { error } => {
+                            Some(ErrorView::new(error))
+                        }
                         _ => None,
                     }),
                     label: label(task),
@@ -139,11 +141,11 @@ impl JobView {
             ("calls", calls.collect::<Vec<_>>().join("; ")),
             ("in doubt", in_doubt),
         ]);
-        let titles = ["LAYER", "TASK", "STATE", "ATTEMPT", "TOOK", "WHY"].map(str::to_owned).into();
+        let titles = ["LAYER", "TASK", "STATE", "ATTEMPT", "TOOK", "WHY"];
         let layers = self.layers.iter().flatten();
         let rows = layers.flat_map(|layer| layer.tasks.iter().map(|task| task.row(&layer.name)));
         text.push('\n');
-        text + &screen.aligned(titles, &rows.collect::<Vec<_>>())
+        text + &screen.aligned(&titles, &rows.collect::<Vec<_>>())
     }
 }
 
