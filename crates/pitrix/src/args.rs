@@ -24,8 +24,9 @@ Data goes to standard output, talk to standard error.";
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options of every verb")]
 pub(crate) struct Global {
-    /// The directory that holds everything [default: `pitrix` in the user's state directory]
-    #[arg(long, global = true, env = "PITRIX_STATE", hide_env_values = true, value_name = "DIR")]
+    /// The directory that holds everything [default: $PITRIX_STATE, else `pitrix` in the user's state directory]
+    // Not read from the environment here: to clap that would count as an argument, and no help would be shown.
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// How to print data
     #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
@@ -174,6 +175,7 @@ pub(crate) struct ClusterName {
 }
 
 #[derive(Clone, Debug, Args)]
+#[group(skip)]
 pub(crate) struct Create {
     /// The cluster's name
     pub(crate) name: String,
@@ -192,6 +194,7 @@ pub(crate) struct Create {
 }
 
 #[derive(Clone, Debug, Args)]
+#[group(skip)]
 pub(crate) struct Delete {
     #[command(flatten)]
     pub(crate) cluster: ClusterName,

@@ -245,14 +245,14 @@ mod tests {
     #[test]
     fn tables_align_and_show_more_when_wide() {
         assert_snapshot!(Screen::plain(Format::Table).table(&FRUITS), @r"
-        FRUIT            COLOURS
+        FRUIT           COLOURS
         apple\u{1b}[2J  -
-        fig              -
+        fig             -
         ");
         assert_snapshot!(Screen::plain(Format::Wide).table(&FRUITS), @r"
-        FRUIT            SEEDS  COLOURS
+        FRUIT           SEEDS  COLOURS
         apple\u{1b}[2J  5      -
-        fig              -      -
+        fig             -      -
         ");
     }
 
@@ -275,11 +275,11 @@ mod tests {
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["fruit"], "pear\u{9b}");
         assert_snapshot!(yaml(&[tagged(&pear)]), @r#"
         - apiVersion: "pitrix/v1"
-          "kind": "Fruit"
-          fruit: "pear\u009b"
           colours:
             - "green"
             - "yes"
+          fruit: "pear\u009b"
+          kind: "Fruit"
           seeds: null
         "#);
     }

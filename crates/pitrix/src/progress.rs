@@ -132,7 +132,7 @@ impl Progress {
             }
             TaskState::Done => {
                 layer.done += 1;
-                news(Tone::Good, "done", label)
+                news(Tone::Good, "ok", label)
             }
             TaskState::Failed { error } => {
                 layer.failed += 1;

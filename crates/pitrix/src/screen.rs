@@ -207,7 +207,7 @@ pub(crate) fn steers(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A time span for people: `0.3 s`, `42 s`, `3 m 5 s`, `2 h 10 m`, `3 d 4 h`.
+/// A time span for people: `40 ms`, `0.3 s`, `42 s`, `3 m 5 s`, `2 h 10 m`, `3 d 4 h`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span(pub(crate) std::time::Duration);
 
@@ -215,6 +215,7 @@ impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
         match seconds {
+            0 if self.0.as_millis() < 100 => write!(f, "{} ms", self.0.as_millis()),
             0..10 => write!(f, "{:.1} s", self.0.as_secs_f64()),
             10..60 => write!(f, "{seconds} s"),
             60..3600 => write!(f, "{} m {} s", seconds / 60, seconds % 60),
@@ -267,6 +268,7 @@ mod tests {
         fn check(ms: u64, shown: &str) {
             assert_eq!(Span(Duration::from_millis(ms)).to_string(), shown);
         }
+        check(99, "99 ms");
         check(340, "0.3 s");
         check(12_900, "12 s");
         check(185_000, "3 m 5 s");

@@ -124,13 +124,17 @@ impl Workshop {
 /// kernel still has what was started, and that is what fits.
 pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 
-/// The state directory, absolute: the one given, else `pitrix` in the user's own.
+/// The state directory, absolute: the one given, else PITRIX_STATE, else `pitrix` in the user's own.
 ///
 /// # Errors
 /// `Invalid` when none is given and the user has none.
 pub(crate) fn state_dir(given: Option<&Path>) -> Result<PathBuf> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let dir = choose_dir(given.map(Path::to_owned), set("XDG_STATE_HOME"), set("HOME"))?;
+    let dir = choose_dir(
+        given.map(Path::to_owned).or_else(|| set("PITRIX_STATE")),
+        set("XDG_STATE_HOME"),
+        set("HOME"),
+    )?;
     std::path::absolute(&dir).map_err(|e| {
         Error::invalid(format!("`{}` can't be the state directory", dir.display())).caused_by(&e)
     })

@@ -143,7 +143,11 @@ impl JobView {
         ]);
         let titles = ["LAYER", "TASK", "STATE", "ATTEMPT", "TOOK", "WHY"];
         let layers = self.layers.iter().flatten();
-        let rows = layers.flat_map(|layer| layer.tasks.iter().map(|task| task.row(&layer.name)));
+        // A layer's name stands at its first task only.
+        let rows = layers.flat_map(|layer| {
+            let names = std::iter::once(layer.name.as_str()).chain(std::iter::repeat(" "));
+            layer.tasks.iter().zip(names).map(|(task, name)| task.row(name))
+        });
         text.push('\n');
         text + &screen.aligned(&titles, &rows.collect::<Vec<_>>())
     }
