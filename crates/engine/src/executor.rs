@@ -4,7 +4,7 @@ use crate::{Control, JobInfo, Tenure, job};
 use provider_core::{Cancel, CrashPoint, ErrorKind, Gateway, JobId, JobState, NoCrash, Result};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, mpsc, watch},
     task::JoinSet,
 };
 
@@ -34,6 +34,8 @@ pub struct Executor {
     tenure: Tenure,
     gateway: Gateway,
     log: Arc<dyn Fn(String) + Send + Sync>,
+    /// Closes when the gateway and all that it sends are gone.
+    sending: mpsc::Receiver<()>,
 }
 
 impl Executor {
@@ -43,14 +45,21 @@ impl Executor {
     /// `Store`.
     pub async fn start(control: Control, settings: Settings) -> Result<Self> {
         let tenure = control.store.take_over().await?;
+        let (sends, sending) = mpsc::channel(1);
         let gateway = Gateway::new(
             control.store.deployment().clone(),
             Arc::new(tenure.clone()),
-            Arc::new(|batch| drop(tokio::spawn(batch))),
+            Arc::new(move |batch| {
+                let sends = sends.clone();
+                tokio::spawn(async move {
+                    batch.await;
+                    drop(sends);
+                });
+            }),
             settings.crash,
             settings.in_flight,
         );
-        Ok(Self { control, tenure, gateway, log: settings.log })
+        Ok(Self { control, tenure, gateway, log: settings.log, sending })
     }
 
     /// Which tenure this is; see [`Tenure::epoch`].
@@ -96,6 +105,15 @@ impl Executor {
                 }
             }
         }
+    }
+
+    /// Waits until the requests in flight have their outcomes on record. Drop the future of [`run`](Self::run)
+    /// first; dropping this one is a crash like any other.
+    pub async fn settle(self) {
+        let Self { gateway, mut sending, .. } = self;
+        drop(gateway);
+        // Nothing is ever sent: it ends when the last sender goes.
+        let _ = sending.recv().await;
     }
 
     /// Drives a job to its end, over failures of the store: a full disk pauses jobs and loses none.

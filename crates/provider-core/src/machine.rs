@@ -113,6 +113,8 @@ pub struct Machine {
     cursor: Cursor,
     running: BTreeMap<TaskId, Running>,
     cancelled: bool,
+    /// Whether the cancel kept a task from its end.
+    dropped: bool,
     roll: bool,
     ended: bool,
 }
@@ -132,7 +134,8 @@ impl Machine {
 
     /// A machine that goes on where another rolled over.
     pub fn resume(plan: Arc<Plan>, policy: Policy, cursor: Cursor) -> Self {
-        Self { plan, policy, cursor, running: BTreeMap::new(), cancelled: false, roll: false, ended: false }
+        let running = BTreeMap::new();
+        Self { plan, policy, cursor, running, cancelled: false, dropped: false, roll: false, ended: false }
     }
 
     /// Takes in what happened and gives what is to be done, in order. What it does not expect (a second
@@ -175,7 +178,7 @@ impl Machine {
             TaskOutcome::Done => self.cursor.fold.done += 1,
             TaskOutcome::Failed(_, Retry::Never | Retry::AskUser) => self.failed(id),
             // What would have been tried again, had nobody asked to stop, has not failed.
-            TaskOutcome::Cancelled | TaskOutcome::Failed(..) => self.cursor.fold.skipped += 1,
+            TaskOutcome::Cancelled | TaskOutcome::Failed(..) => self.drop_tasks(1),
         }
         self.running.remove(&id);
         if self.running.is_empty() {
@@ -206,13 +209,18 @@ impl Machine {
         }
         let before = self.running.len();
         self.running.retain(|_, task| !task.paused || task.in_doubt);
-        self.cursor.fold.skipped += count(before - self.running.len());
+        self.drop_tasks(count(before - self.running.len()));
         if self.running.is_empty() {
             self.cursor.layer += 1;
             self.advance(out);
         } else {
             out.push(Output::CancelRunning);
         }
+    }
+
+    fn drop_tasks(&mut self, tasks: u32) {
+        self.cursor.fold.skipped += tasks;
+        self.dropped |= tasks > 0;
     }
 
     /// Starts the next layer that has something to run, or ends.
@@ -222,7 +230,8 @@ impl Machine {
             let Some(layer) = plan.layers.get(self.cursor.layer as usize) else {
                 return self.end(out);
             };
-            if self.cancelled {
+            // After a restart the tasks that were dropped report before the cancel comes.
+            if self.cancelled || self.dropped {
                 self.cursor.fold.result = FoldResult::Cancelled;
             } else if self.too_few_left() {
                 self.cursor.fold.result = FoldResult::Failed;
@@ -263,6 +272,10 @@ impl Machine {
 
     fn end(&mut self, out: &mut Vec<Output>) {
         self.ended = true;
+        // In the last layer a cancel may come too late to keep any task from its end.
+        if self.dropped {
+            self.cursor.fold.result = FoldResult::Cancelled;
+        }
         let rest = self.plan.layers.get(self.cursor.layer as usize..).unwrap_or_default();
         self.cursor.fold.skipped += count(rest.iter().map(|layer| layer.tasks.len()).sum());
         if self.too_few_left() && self.cursor.fold.result == FoldResult::Succeeded {

@@ -1,7 +1,7 @@
 //! The instance that a drone keeps: its directory, who it is and its locks.
 
 use crate::drone::processes::Mark;
-use provider_core::{Error, Result};
+use provider_core::{Error, Result, Token};
 use rustix::{
     fs::{CWD, Mode, OFlags, openat},
     process::Pid,
@@ -84,7 +84,13 @@ impl Instance {
 
     /// What the processes of the instance are recognised by while `keeper` is their ancestor.
     pub(super) fn mark(&self, keeper: Pid) -> Mark {
-        Mark::new("PITRIX_INSTANCE", &self.identity.token, Some(keeper))
+        Mark::new(&[("PITRIX_INSTANCE", &self.identity.token)], Some(keeper))
+    }
+
+    /// What the processes of a command are recognised by, also while `shell` is their ancestor.
+    pub(super) fn command_mark(&self, id: &Token, shell: Option<Pid>) -> Mark {
+        let variables = [("PITRIX_INSTANCE", &*self.identity.token), ("PITRIX_COMMAND", id.as_str())];
+        Mark::new(&variables, shell)
     }
 
     /// Takes the named lock and keeps it for the life of every descriptor of it; none when it is held.

@@ -21,8 +21,8 @@ const KILL_PATIENCE: Duration = Duration::from_secs(30);
 /// many (redis-server, postgres, nginx) write their title over their environment, some close descriptors that
 /// they don't know, daemons leave their parents. Only a process that has lost all three is missed.
 pub(super) struct Mark {
-    /// `NAME=value` in the environment.
-    variable: String,
+    /// Each `NAME=value` is in the environment.
+    variables: Vec<String>,
     /// What an inherited descriptor points to.
     handle: String,
     /// A process that they descend from.
@@ -36,8 +36,11 @@ pub(super) struct Process {
 }
 
 impl Mark {
-    pub(super) fn new(name: &str, value: &str, ancestor: Option<Pid>) -> Self {
-        Self { variable: format!("{name}={value}"), handle: format!("{name}-{value}"), ancestor }
+    /// The mark of processes with all these variables, which together are unique, and of the descendants of
+    /// `ancestor`, itself included.
+    pub(super) fn new(variables: &[(&str, &str)], ancestor: Option<Pid>) -> Self {
+        let variables: Vec<_> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        Self { handle: variables.join(","), variables, ancestor }
     }
 
     /// A descriptor that children inherit as long as it is open here: an empty file without a path, which
@@ -68,7 +71,7 @@ impl Mark {
 
     fn is_on(&self, pid: Pid) -> bool {
         let Some(parent) = parent(pid) else { return false };
-        has_variable(pid, self.variable.as_bytes())
+        has_variables(pid, &self.variables)
             || links(pid, "fd").any(|link| self.is_handle(&link))
             || self.ancestor.is_some_and(|ancestor| ancestor == pid || descends(parent, ancestor))
     }
@@ -180,9 +183,11 @@ fn descends(mut from: Pid, ancestor: Pid) -> bool {
     true
 }
 
-fn has_variable(pid: Pid, variable: &[u8]) -> bool {
+fn has_variables(pid: Pid, variables: &[String]) -> bool {
     let environment = fs::read(proc(pid).join("environ")).unwrap_or_default();
-    environment.split(|byte| *byte == 0).any(|entry| entry == variable)
+    let has =
+        |variable: &String| environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes());
+    variables.iter().all(has)
 }
 
 /// Where the links of a directory of the process lead.
@@ -208,7 +213,7 @@ mod tests {
         let _one = ONE.lock().unwrap();
         let _handle = handle.map(|mark| mark.handle().unwrap());
         let mut sh = Command::new("sh");
-        sh.envs(variable.and_then(|mark| mark.variable.split_once('=')));
+        sh.envs(variable.iter().flat_map(|mark| &mark.variables).filter_map(|entry| entry.split_once('=')));
         let script = format!("{script} echo ready; read x");
         let mut child =
             sh.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -218,17 +223,17 @@ mod tests {
 
     #[test]
     fn every_sign_is_enough_and_nothing_else_is_found() {
-        let mark = Mark::new("MARK", "every-sign", None);
+        let mark = Mark::new(&[("ONE", "every"), ("TWO", "sign")], None);
         let mut by_variable = start("", Some(&mark), None);
         let mut by_handle = start("", None, Some(&mark));
-        let mut other = start("", Some(&Mark::new("MARK", "every", None)), None);
+        let mut other = start("", Some(&Mark::new(&[("ONE", "every"), ("TWO", "other")], None)), None);
         let check = |mark: &Mark, expected: &[&Child]| {
             let found: HashSet<_> = mark.find().iter().map(|process| process.pid).collect();
             let expected = expected.iter().map(|child| Pid::from_child(child)).collect();
             assert_eq!(found, expected);
         };
         check(&mark, &[&by_variable, &by_handle]);
-        check(&Mark::new("MARK", "family", Some(Pid::from_child(&other))), &[&other]);
+        check(&Mark::new(&[("ONE", "family")], Some(Pid::from_child(&other))), &[&other]);
 
         end(|| mark.find(), Duration::ZERO).unwrap();
         check(&mark, &[]);
@@ -241,7 +246,7 @@ mod tests {
 
     #[test]
     fn who_does_not_listen_is_killed_after_the_grace() {
-        let mark = Mark::new("MARK", "deaf", None);
+        let mark = Mark::new(&[("ONE", "deaf")], None);
         let mut deaf = start("trap '' TERM;", Some(&mark), None);
         end(|| mark.find(), Duration::from_millis(10)).unwrap();
         assert_eq!(deaf.wait().unwrap().signal(), Some(9));

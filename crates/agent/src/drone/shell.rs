@@ -1,11 +1,6 @@
 //! Running shell command lines of packages.
 
-use crate::drone::{
-    instance::Instance,
-    log,
-    output::Output,
-    processes::{self, Mark},
-};
+use crate::drone::{instance::Instance, log, output::Output, processes};
 use provider_core::{Error, Report, Result, Token};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::{
@@ -17,11 +12,6 @@ use std::{
 
 /// How often the output of a running command is looked at, so that it does not fill the disk.
 const TRIM_EVERY: Duration = Duration::from_millis(500);
-
-/// What processes of a command are recognised by.
-pub(super) fn mark(id: &Token, shell: Option<Pid>) -> Mark {
-    Mark::new("PITRIX_COMMAND", id.as_str(), shell)
-}
 
 /// Runs `cmd` in the root of the instance and waits until its shell ends; daemons that it started go on. After
 /// `timeout` it is killed with everything that it started. The report tells how it ended; `what` names it.
@@ -38,7 +28,7 @@ pub(super) fn run(
 ) -> Result<Report> {
     let start = || -> io::Result<Child> {
         // Open while the shell starts, and then only there.
-        let _handle = mark(id, None).handle()?;
+        let _handle = instance.command_mark(id, None).handle()?;
         Command::new("sh")
             .args(["-c", cmd])
             .current_dir(instance.root())
@@ -51,7 +41,7 @@ pub(super) fn run(
             .spawn()
     };
     let mut shell = start().map_err(|e| Error::failed(format!("{what} can't be started")).caused_by(&e))?;
-    let mark = mark(id, Some(Pid::from_child(&shell)));
+    let mark = instance.command_mark(id, Some(Pid::from_child(&shell)));
     let ended = wait(&mut shell, timeout, output);
     if !matches!(ended, Ok(Some(_))) {
         processes::end(|| mark.find(), Duration::ZERO)

@@ -7,7 +7,7 @@ use crate::{
         journal::Journal,
         log,
         output::{last_lines, trim_all},
-        processes, shell,
+        processes,
         state::State,
     },
     protocol::{Hello, Reply, Request, receive, send},
@@ -49,7 +49,7 @@ pub(super) fn work(directory: &Path, keeper: &str) -> Result<()> {
     chdir(&instance.directory).map_err(|e| failed(e.into()))?;
     let (journal, interrupted) = Journal::open(&instance)?;
     for (number, id) in interrupted {
-        end_interrupted(&journal, number, &id)?;
+        end_interrupted(&instance, &journal, number, &id)?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let drone = Arc::new(Drone { instance, keeper, journal });
@@ -69,8 +69,8 @@ pub(super) fn work(directory: &Path, keeper: &str) -> Result<()> {
 }
 
 /// What the last worker was at when it died can't be taken up: it is ended, and may be run again.
-fn end_interrupted(journal: &Journal, number: u64, id: &Token) -> Result<()> {
-    let mark = shell::mark(id, None);
+fn end_interrupted(instance: &Instance, journal: &Journal, number: u64, id: &Token) -> Result<()> {
+    let mark = instance.command_mark(id, None);
     processes::end(|| mark.find(), Duration::ZERO)
         .map_err(|e| Error::unavailable(format!("ending command `{}`", id.as_str())).caused_by(&e))?;
     let error = Error::lost("the agent died while this command ran; what the command had started was ended");

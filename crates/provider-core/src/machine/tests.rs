@@ -174,6 +174,24 @@ fn cancel_lets_what_runs_report_and_starts_nothing_new() {
 }
 
 #[test]
+fn a_cancel_in_the_last_layer_counts_if_it_kept_a_task_from_its_end() {
+    let check = |inputs: &[Input], expected: FoldResult| {
+        let mut machine = Machine::new(plan(&["a b"]), Policy::All);
+        machine.step(Input::Begin);
+        let outputs: Vec<_> = inputs.iter().flat_map(|input| machine.step(*input)).collect();
+        let Some(Output::Finish(fold)) = outputs.last() else { panic!("the end was expected: {outputs:?}") };
+        assert_eq!(fold.result, expected, "{inputs:?}");
+    };
+    let done = |index| Input::Finished(id(0, index), DONE);
+    let dropped = |index| Input::Finished(id(0, index), TaskOutcome::Cancelled);
+    let paused = |index| Input::Finished(id(0, index), AGAIN);
+    check(&[Input::Cancel, done(0), done(1)], FoldResult::Succeeded);
+    check(&[Input::Cancel, done(0), dropped(1)], FoldResult::Cancelled);
+    check(&[paused(0), Input::Cancel, done(1)], FoldResult::Cancelled);
+    check(&[done(0), dropped(1)], FoldResult::Cancelled);
+}
+
+#[test]
 fn a_call_in_doubt_outlives_cancel_and_deadline() {
     let mut machine = Machine::new(plan(&["a"]), Policy::All);
     machine.step(Input::Begin);

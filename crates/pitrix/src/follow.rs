@@ -1,0 +1,141 @@
+//! Follows a job to its end, and sees that somebody works on it meanwhile.
+
+use crate::{
+    executor::{Line, summon},
+    exit::{Exit, Failure, Outcome},
+    progress::Progress,
+    screen::{Screen, Tone},
+    site::Site,
+};
+use engine::{EventFilter, JobInfo};
+use provider_core::{Error, JobId};
+use std::{io, time::Duration};
+use tokio::{select, signal::ctrl_c};
+
+/// How often to look for events: no delay that a person sees.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// How many events to read at a time.
+const EVENTS: u32 = 500;
+
+/// How often executors may die in a row without anything happening.
+const DEATHS: u32 = 3;
+
+/// Follows `job` from the event after `after` until it has ended. Ctrl-C leaves it to itself.
+///
+/// # Errors
+/// [`Exit::Detached`] after Ctrl-C; `Unavailable` when no executor can be started. What the job itself came to
+/// is in the result.
+pub(crate) async fn follow(site: &Site, screen: &Screen, job: &JobId, after: u64) -> Outcome<JobInfo> {
+    let plan = site.store().job_work(job).await?.plan;
+    let mut view = View { screen, progress: Progress::new(&plan), drawn: 0, frame: 0 };
+    let left = {
+        let followed = to_the_end(site, &mut view, job, after);
+        select! {
+            followed = followed => Some(followed),
+            _ = ctrl_c() => None,
+        }
+    };
+    view.erase();
+    match left {
+        Some(Ok(())) => Ok(site.store().job(job).await?),
+        Some(Err(error)) => Err(error.into()),
+        None => {
+            screen.say(
+                Tone::Plain,
+                "detached",
+                &format!("the job goes on; `pitrix job watch {job}` follows it"),
+            );
+            Err(Failure::Said(Exit::Detached))
+        }
+    }
+}
+
+async fn to_the_end(site: &Site, view: &mut View<'_>, job: &JobId, mut after: u64) -> Result<(), Error> {
+    let filter = EventFilter { job: Some(job.clone()), cluster: None };
+    let mut line = None;
+    let mut deaths = 0;
+    loop {
+        loop {
+            let events = site.store().events(after, &filter, EVENTS).await?;
+            for event in &events {
+                after = event.seq;
+                deaths = 0;
+                view.take(event);
+            }
+            if events.len() < EVENTS as usize {
+                break;
+            }
+        }
+        if view.progress.has_ended() {
+            return Ok(());
+        }
+        view.draw(site);
+        if line.is_none() {
+            if deaths == DEATHS {
+                return Err(Error::unavailable("executors die as soon as they start")
+                    .hint(format!("see `executor.log` in `{}`", site.dir.display())));
+            }
+            line = Some(summon(&site.dir).await?);
+        }
+        select! {
+            () = gone(&mut line) => {
+                line = None;
+                deaths += 1;
+            }
+            () = site.control.clock.sleep(LOOK_AGAIN) => {}
+        }
+    }
+}
+
+async fn gone(line: &mut Option<Line>) {
+    match line {
+        Some(line) => line.lost().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A live tree on a terminal; elsewhere a line for whatever happens.
+struct View<'a> {
+    screen: &'a Screen,
+    progress: Progress,
+    /// How many lines of the tree are on the terminal.
+    drawn: usize,
+    frame: usize,
+}
+
+impl View<'_> {
+    fn take(&mut self, event: &engine::Event) {
+        let Some(news) = self.progress.take(event) else { return };
+        if !self.screen.is_live {
+            self.screen.say(news.tone, news.label, &news.text);
+        }
+    }
+
+    fn draw(&mut self, site: &Site) {
+        if !self.screen.is_live {
+            return;
+        }
+        let size = rustix::termios::tcgetwinsize(io::stderr());
+        let (width, height) = match size {
+            Ok(size) if size.ws_col > 0 => (size.ws_col.into(), size.ws_row.into()),
+            _ => (80, 24),
+        };
+        self.frame += 1;
+        // The spinner turns slower than events are looked for.
+        let tree =
+            self.progress.tree(self.screen, site.now(), self.frame / 2, width - 1, usize::max(height, 4) - 2);
+        self.screen.talk(&format!("{}{tree}", self.to_top()));
+        self.drawn = tree.lines().count();
+    }
+
+    fn erase(&mut self) {
+        self.screen.talk(&self.to_top());
+        self.drawn = 0;
+    }
+
+    /// What moves to the tree's first line and clears from there.
+    fn to_top(&self) -> String {
+        if self.drawn == 0 { String::new() } else { format!("\x1b[{}F\x1b[J", self.drawn) }
+    }
+}

@@ -1,0 +1,90 @@
+//! The command line of Pitrix, as a library: a vendor's own binary is
+//!
+//! ```ignore
+//! fn main() -> std::process::ExitCode {
+//!     pitrix::main(|| provider_core::Registry::discover(&["local", "mine"], &[]))
+//! }
+//! ```
+//!
+//! What it is: arguments, output, exit codes, the executor's process, and the wiring of store, engine, agents
+//! and providers. What it is not: it names no provider; which there are is the binary's business.
+//!
+//! Start reading at `args`, then `clusters`, then `executor`.
+
+mod apps;
+mod args;
+mod clusters;
+mod credentials;
+mod doctor;
+mod executor;
+mod exit;
+mod follow;
+mod inputs;
+mod jobs;
+mod plans;
+mod print;
+mod progress;
+mod runtimes;
+mod screen;
+mod shapes;
+mod site;
+
+use args::{Cli, Noun, ProviderVerb};
+use clap::Parser;
+use exit::{Exit, Failure, Outcome};
+use provider_core::{Error, Registry, Result};
+use screen::Screen;
+use site::{Site, state_dir};
+use std::process::ExitCode;
+use tokio::runtime::{Builder, Runtime};
+
+/// Runs the program: reads its arguments, does what they say and returns how that ended. `providers` makes the
+/// registry of the plugins that this binary has. Call it from `main` before anything else, because the program
+/// starts itself again in other parts.
+#[must_use]
+pub fn main(providers: fn() -> Result<Registry>) -> ExitCode {
+    let Cli { global, noun } = Cli::parse();
+    if let Noun::Drone { dir } = &noun {
+        return agent::drone::main(dir);
+    }
+    let screen = Screen::new(&global);
+    let done = state_dir(global.state.as_deref()).map_err(Failure::from).and_then(|dir| match noun {
+        Noun::Executor => threads(Builder::new_multi_thread())?.block_on(executor::serve(&dir, providers)),
+        Noun::Provider(ProviderVerb::List) => runtimes::providers(&providers()?, &screen),
+        noun => threads(Builder::new_current_thread())?.block_on(async {
+            let site = Site::open(&dir, providers).await?;
+            run(noun, &site, &screen).await
+        }),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Said(exit)) => exit.into(),
+        Err(Failure::Usage(error)) => {
+            screen.error(&error);
+            Exit::Usage.into()
+        }
+        Err(Failure::Error(error)) => {
+            screen.error(&error);
+            Exit::of(error.kind()).into()
+        }
+    }
+}
+
+fn threads(mut builder: Builder) -> Result<Runtime> {
+    builder.enable_all().build().map_err(|e| Error::unavailable("starting threads").caused_by(&e))
+}
+
+async fn run(noun: Noun, site: &Site, screen: &Screen) -> Outcome {
+    match noun {
+        Noun::Cluster(verb) => clusters::run(verb, site, screen).await,
+        Noun::Plan(verb) => plans::run(verb, site, screen).await,
+        Noun::Job(verb) => jobs::run(verb, site, screen).await,
+        Noun::App(verb) => apps::run(verb, site, screen).await,
+        Noun::Runtime(verb) => runtimes::run(verb, site, screen).await,
+        Noun::Orphans(which) => runtimes::orphans(site, screen, which).await,
+        Noun::Doctor => doctor::run(site, screen).await,
+        Noun::Provider(_) | Noun::Executor | Noun::Drone { .. } => {
+            Err(Error::bug("this verb needs no open state directory").into())
+        }
+    }
+}

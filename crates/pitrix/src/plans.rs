@@ -1,0 +1,189 @@
+//! `plan`: what a verb on a cluster would do.
+
+use crate::{
+    args::PlanVerb,
+    clusters::{act, create_request, delete_request},
+    exit::Outcome,
+    print::{Column, Item, column},
+    progress::{label, work},
+    screen::{Screen, count},
+    shapes::moment,
+    site::Site,
+};
+use engine::Planned;
+use provider_core::{Action, Directive, InstanceVerb, Plan, VolumeVerb, Work};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Carries out a verb.
+pub(crate) async fn run(verb: PlanVerb, site: &Site, screen: &Screen) -> Outcome {
+    let request = match verb {
+        PlanVerb::Create(create) => create_request(&create, site).await?,
+        PlanVerb::Start(cluster) => act(&cluster.name, Action::StartClusters),
+        PlanVerb::Stop(cluster) => act(&cluster.name, Action::StopClusters),
+        PlanVerb::Delete(delete) => delete_request(&delete),
+    };
+    let planned = site.control.plan(&request).await?;
+    for warning in &planned.warnings {
+        screen.warn(warning);
+    }
+    let view = PlanView::new(&planned);
+    screen.one(&view, || view.sheet(screen))
+}
+
+/// A plan, as JSON shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PlanView {
+    cluster: String,
+    action: &'static str,
+    summary: String,
+    zone: String,
+    checked: String,
+    layers: Vec<LayerView>,
+    /// No call is made twice, and equal ones of a layer may merge: so many at most.
+    max_calls: usize,
+    quota: BTreeMap<String, QuotaView>,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LayerView {
+    name: String,
+    tasks: Vec<TaskView>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TaskView {
+    node: Option<String>,
+    work: String,
+    timeout_s: u32,
+    #[serde(skip)]
+    label: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct QuotaView {
+    needed: u64,
+    left: u64,
+    total: u64,
+}
+
+impl PlanView {
+    fn new(planned: &Planned) -> Self {
+        let plan = &planned.plan;
+        let layers = plan.layers.iter().map(|layer| LayerView {
+            name: layer.name.clone(),
+            tasks: layer
+                .tasks
+                .iter()
+                .map(|task| TaskView {
+                    node: task.node.as_ref().map(ToString::to_string),
+                    work: work(task),
+                    timeout_s: task.timeout_s,
+                    label: label(task),
+                })
+                .collect(),
+        });
+        let quota = plan.facts.headroom.iter().map(|(name, room)| {
+            (name.clone(), QuotaView { needed: room.needed, left: room.left, total: room.total })
+        });
+        let calls = plan.layers.iter().flat_map(|layer| &layer.tasks);
+        Self {
+            cluster: planned.change.after.name.clone(),
+            action: planned.change.action.kind().verb(),
+            summary: summary(plan),
+            zone: plan.facts.zone.to_string(),
+            checked: moment(plan.facts.taken_at),
+            layers: layers.collect(),
+            max_calls: calls.filter(|task| !matches!(task.work, Work::AwaitFrontgate)).count(),
+            quota: quota.collect(),
+            warnings: planned.warnings.clone(),
+        }
+    }
+
+    fn sheet(&self, screen: &Screen) -> String {
+        let mut text = screen.pairs(&[
+            ("plan", format!("{} {}", self.action, self.cluster)),
+            ("does", self.summary.clone()),
+            ("zone", self.zone.clone()),
+            ("calls", format!("at most {}", self.max_calls)),
+        ]);
+        let titles = ["LAYER", "WHAT FOR", "TASKS"];
+        let rows = self.layers.iter().zip(1..).flat_map(|(layer, number)| {
+            layer.tasks.iter().enumerate().map(move |(i, task)| match i {
+                0 => vec![format!("{number:>5}"), layer.name.clone(), task.label.clone()],
+                _ => vec![" ".to_owned(), " ".to_owned(), task.label.clone()],
+            })
+        });
+        text.push('\n');
+        text += &screen.aligned(&titles, &rows.collect::<Vec<_>>());
+        if !self.quota.is_empty() {
+            let titles = ["QUOTA", "NEEDED", "LEFT", "TOTAL"];
+            let rows = self.quota.iter().map(|(name, quota)| {
+                vec![name.clone(), quota.needed.to_string(), quota.left.to_string(), quota.total.to_string()]
+            });
+            text.push('\n');
+            text += &screen.aligned(&titles, &rows.collect::<Vec<_>>());
+        }
+        text
+    }
+}
+
+impl Item for PlanView {
+    const KIND: &'static str = "Plan";
+    const COLUMNS: &'static [Column] = &[column("CLUSTER"), column("ACTION"), column("SUMMARY")];
+
+    fn name(&self) -> String {
+        self.cluster.clone()
+    }
+
+    fn row(&self) -> Vec<String> {
+        vec![self.cluster.clone(), self.action.to_owned(), self.summary.clone()]
+    }
+}
+
+/// A plan in a line: `+ 3 nodes, + 3 volumes; 11 layers, 34 tasks; quota ok (cpu 3/16)`.
+pub(crate) fn summary(plan: &Plan) -> String {
+    let mut counts: BTreeMap<(usize, &str, &str), usize> = BTreeMap::new();
+    for task in plan.layers.iter().flat_map(|layer| &layer.tasks) {
+        let Work::Cloud(directive) = &task.work else { continue };
+        // In the order in which they are named.
+        let key = match directive {
+            Directive::Instance(InstanceVerb::Run) => (0, "+", "node"),
+            Directive::Volume { verb: VolumeVerb::Create, .. } => (1, "+", "volume"),
+            Directive::Instance(InstanceVerb::Delete) => (2, "-", "node"),
+            Directive::Volume { verb: VolumeVerb::Delete, .. } => (3, "-", "volume"),
+            Directive::Instance(InstanceVerb::Resize) => (4, "~", "node"),
+            Directive::Volume { verb: VolumeVerb::Resize, .. } => (5, "~", "volume"),
+            Directive::Instance(InstanceVerb::Start) => (6, "start", "node"),
+            Directive::Instance(InstanceVerb::Stop) => (7, "stop", "node"),
+            Directive::Own { .. } => (8, "+", "step"),
+            Directive::Volume { verb: VolumeVerb::Attach | VolumeVerb::Detach, .. } => continue,
+        };
+        *counts.entry(key).or_default() += 1;
+    }
+    // A node that goes is stopped first, and one that comes is started: that is no news.
+    let has = |sign: &str| counts.keys().any(|(_, key, what)| *key == sign && *what == "node");
+    let (comes, goes) = (has("+"), has("-"));
+    let parts =
+        counts.iter().filter(|((_, sign, _), _)| !(comes && *sign == "start" || goes && *sign == "stop"));
+    let mut parts: Vec<_> = parts.map(|((_, sign, what), n)| format!("{sign} {}", count(*n, what))).collect();
+    if parts.is_empty() {
+        parts.push("no change of resources".to_owned());
+    }
+    let mut text =
+        format!("{}; {}, {}", parts.join(", "), count(plan.layers.len(), "layer"), count(plan.len(), "task"));
+    let quota = plan.facts.headroom.iter().filter(|(_, room)| room.needed > 0);
+    let quota: Vec<_> = quota.map(|(name, room)| format!("{name} {}/{}", room.needed, room.left)).collect();
+    if !quota.is_empty() {
+        text += &format!("; quota ok ({})", quota.join(", "));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
