@@ -19,7 +19,6 @@ const MACHINE: &str = "a path of one machine";
 const HOST: &str = "a registry's host: packages are named, not fetched from an address";
 const WORDS: &[Word] = &[
     Word { text: "/work/", why: MACHINE },
-    Word { text: "/root/", why: MACHINE },
     Word { text: "/home/", why: MACHINE },
     Word { text: "/Users/", why: MACHINE },
     Word { text: "index.crates.io", why: HOST },
@@ -64,7 +63,10 @@ fn empty_names(file: &File) -> Vec<String> {
 fn test_binaries(files: &[File]) -> Vec<String> {
     let mut binaries: BTreeMap<&str, usize> = BTreeMap::new();
     for file in files.iter().filter(|file| file.path.ends_with(".rs")) {
-        if let Some((package, test)) = file.path.split_once("/tests/") {
+        // Below `src`, a folder called `tests` holds modules.
+        if let Some((package, test)) =
+            file.path.split_once("/tests/").filter(|(dir, _)| !dir.contains("/src"))
+        {
             let is_binary = !test.contains('/') || test.ends_with("/main.rs");
             *binaries.entry(package).or_default() += usize::from(is_binary);
         }
@@ -130,6 +132,7 @@ mod tests {
             assert_eq!(test_binaries(&files).join("\n"), expected);
         };
         check(&["crates/a/tests/all.rs", "crates/a/tests/all/kill.rs", "crates/b/tests/all/main.rs"], "");
+        check(&["crates/a/src/plan/tests/kill.rs", "crates/a/src/plan/tests/stop.rs"], "");
         check(
             &["crates/a/tests/kill.rs", "crates/a/tests/stop.rs"],
             "crates/a/tests: 2 test binaries; make them modules of one",

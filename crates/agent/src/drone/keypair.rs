@@ -11,7 +11,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// The public half of the node's key pair in `/root/.ssh`; a new pair unless there is one of this kind.
+/// The public half of the node's key pair, in `/.ssh` on the node; a new pair unless there is one of this kind.
 pub(super) fn ensure(root: &Root<'_>, instance: &Instance, kind: &str) -> Result<String> {
     let (kind, bits) = match kind {
         "ed25519" | "ssh-ed25519" => ("ed25519", "256"),
@@ -21,7 +21,7 @@ pub(super) fn ensure(root: &Root<'_>, instance: &Instance, kind: &str) -> Result
                 .hint("`passphraseless` is one of: ssh-ed25519, ssh-rsa"));
         }
     };
-    let path = format!("/root/.ssh/id_{kind}");
+    let path = format!("/.ssh/id_{kind}");
     let public_path = format!("{path}.pub");
     // The public half is written last.
     let public = match root.read(&public_path)? {

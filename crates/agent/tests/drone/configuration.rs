@@ -139,7 +139,7 @@ async fn keys_and_tokens_are_made_once_and_reported() {
     assert!(first.public_key.as_ref().unwrap().starts_with("ssh-ed25519 "));
     let token = first.token.as_ref().unwrap();
     assert!(token.starts_with("t0ken-") && !token.contains("more"));
-    let key = fs::metadata(instance.path("root/root/.ssh/id_ed25519")).unwrap();
+    let key = fs::metadata(instance.path("root/.ssh/id_ed25519")).unwrap();
     assert_eq!(key.permissions().mode() & 0o777, 0o600);
     assert_eq!(instance.run("c2", &configure).await, first);
 

@@ -181,7 +181,7 @@ impl<'a> Acceptance<'a> {
             .map_err(failed(&self.attempt))?;
             let doc: Option<ClusterDoc> = doc.map(|doc| stored::read(&doc)).transpose()?;
             let going = [ActionKind::DeleteClusters.transition(), ActionKind::CeaseClusters.transition()];
-            if !doc.is_some_and(|doc| doc.transition.is_none_or(|transition| !going.contains(&transition))) {
+            if doc.is_none_or(|doc| doc.transition.is_some_and(|transition| going.contains(&transition))) {
                 let message = format!("{}: it links to `{target}`, which is not there", self.attempt);
                 return Err(
                     Error::not_found(message).hint(format!("create `{target}` first, or change the link"))

@@ -18,7 +18,7 @@ pub(super) struct Rows {
 }
 
 /// A task of a job, as its rows are keyed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Serialize)]
 pub(super) struct TaskKey {
     pub(super) job: i64,
     pub(super) layer: u32,
@@ -86,7 +86,7 @@ pub(super) struct EventRow {
     pub(super) body: String,
 }
 
-/// A statement, and the rows that it is for.
+/// Statements, and the rows that they are for.
 struct Statement {
     sql: &'static str,
     rows: String,
@@ -102,15 +102,10 @@ pub(super) async fn write_rows(db: &mut SqliteConnection, sets: &[&Rows], now: T
 
 /// The statements that write `sets`, in their order. In each, the rows are `?1` and the time is `?2`.
 fn statements(sets: &[&Rows]) -> serde_json::Result<Vec<Statement>> {
-    let reopened = || sets.iter().flat_map(|rows| &rows.reopened);
-    let begun = || sets.iter().flat_map(|rows| &rows.begun);
-    let tasks = begun().map(|&Begun { job, layer, idx, .. }| TaskKey { job, layer, idx });
     let statements = [
         each(sets.iter().flat_map(|rows| &rows.finished), FINISH)?,
-        each(reopened(), REOPEN)?,
-        each(reopened(), FORGET_HANDLE)?,
-        each(begun(), BEGIN)?,
-        each(tasks, BEGIN_TASK)?,
+        each(sets.iter().flat_map(|rows| &rows.reopened), REOPEN)?,
+        each(sets.iter().flat_map(|rows| &rows.begun), BEGIN)?,
         each(sets.iter().flat_map(|rows| &rows.reports), REPORT)?,
         each(sets.iter().flat_map(|rows| &rows.nodes), NODE)?,
         each(sets.iter().flat_map(|rows| &rows.events), EVENT)?,
@@ -140,9 +135,7 @@ const FINISH: &str = "
 
 const REOPEN: &str = "
     UPDATE call SET state = 'reopened', at = ?2 FROM json_each(?1)
-    WHERE job = value->>'job' AND layer = value->>'layer' AND idx = value->>'idx' AND call.state = 'applied'";
-
-const FORGET_HANDLE: &str = "
+    WHERE job = value->>'job' AND layer = value->>'layer' AND idx = value->>'idx' AND call.state = 'applied';
     UPDATE task SET handle = NULL FROM json_each(?1)
     WHERE job = value->>'job' AND layer = value->>'layer' AND idx = value->>'idx'";
 
@@ -150,9 +143,7 @@ const BEGIN: &str = "
     INSERT INTO call (job, layer, idx, n, generation, token, pos, name, body, state, at)
     SELECT value->>'job', value->>'layer', value->>'idx', value->>'n', value->>'generation', value->>'token',
         value->>'pos', value->>'name', value->>'body', 'intent', ?2
-    FROM json_each(?1)";
-
-const BEGIN_TASK: &str = "
+    FROM json_each(?1);
     INSERT INTO task (job, layer, idx, state, attempt, started)
     SELECT value->>'job', value->>'layer', value->>'idx', 'running', 1, ?2 FROM json_each(?1) WHERE true
     ON CONFLICT DO NOTHING";

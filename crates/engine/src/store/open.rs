@@ -3,7 +3,7 @@
 use super::{
     error::failed,
     secret::{Keyring, random_name},
-    writer::{begin, commit},
+    writer::{commit, execute},
     *,
 };
 use sqlx::{
@@ -84,7 +84,7 @@ async fn set_up(db: &mut SqliteConnection, options: &Options) -> Result<()> {
         let message = format!("the store has version {version}, this Pitrix knows up to {VERSION}");
         return Err(Error::store(message).hint("use the newer Pitrix that wrote it; nothing was changed"));
     }
-    begin(db).await?;
+    execute(db, "BEGIN IMMEDIATE").await?;
     sqlx::raw_sql(SCHEMA).execute(&mut *db).await.map_err(failed("making the store's tables"))?;
     sqlx::query("INSERT INTO meta (id, deployment, epoch, key_id) VALUES (1, ?, 0, ?)")
         .bind(random_name("d-", 12))
@@ -102,7 +102,7 @@ fn connect_options(path: &Path, max_pages: Option<u32>) -> SqliteConnectOptions 
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .page_size(4096)
-        .busy_timeout(Duration::from_secs(10))
+        .busy_timeout(Duration::from_secs(30))
         .disable_statement_logging();
     match max_pages {
         Some(pages) => options.pragma("max_page_count", pages.to_string()),

@@ -59,7 +59,6 @@ impl Writer {
     /// Carries out `ops` in one transaction. What went wrong with one of them is in its verdict; an error is
     /// the fate of all the others.
     async fn transact(&mut self, ops: &mut [Op], verdicts: &mut [Result<()>]) -> Result<()> {
-        begin(&mut self.db).await?;
         let mut result = self.carry_out(ops, verdicts).await;
         if result.is_ok() && verdicts.iter().any(Result::is_ok) {
             result = commit(&mut self.db, &*self.crash).await;
@@ -73,7 +72,8 @@ impl Writer {
     }
 
     async fn carry_out(&mut self, ops: &mut [Op], verdicts: &mut [Result<()>]) -> Result<()> {
-        let epoch = epoch(&mut self.db).await?;
+        // Every statement costs two hops between threads, so one says all that each transaction begins with.
+        let epoch = epoch(&mut self.db, "BEGIN IMMEDIATE; SAVEPOINT op; SELECT epoch FROM meta").await?;
         let (mut rows, mut own) = (Vec::with_capacity(ops.len()), Vec::new());
         for (op, verdict) in ops.iter_mut().zip(verdicts) {
             match &mut op.work {
@@ -84,45 +84,44 @@ impl Writer {
         }
         let all: Vec<_> = rows.iter().map(|(these, _)| *these).collect();
         if self.write(&all).await?.is_err() {
+            // One of them is to blame: each by itself.
+            execute(&mut self.db, "ROLLBACK TO op").await?;
             for (these, verdict) in rows {
-                *verdict = self.write(&[these]).await?;
+                execute(&mut self.db, "SAVEPOINT op").await?;
+                let result = self.write(&[these]).await?;
+                *verdict = self.leave(result).await?;
             }
         }
         for (its, run, verdict) in own {
+            // One before it may have taken over.
             *verdict = match its {
-                Some(its) if its != self::epoch(&mut self.db).await? => Err(fenced()),
+                Some(its) if its != self::epoch(&mut self.db, "SELECT epoch FROM meta").await? => {
+                    Err(fenced())
+                }
                 _ => self.run_own(run).await?,
             };
         }
         Ok(())
     }
 
-    /// Writes these sets of rows. The inner error says that the store refuses them and that none was written.
+    /// Writes these sets of rows. The inner error says that the store refuses some of them.
     async fn write(&mut self, sets: &[&Rows]) -> Result<Result<()>> {
-        if sets.is_empty() {
-            return Ok(Ok(()));
-        }
-        self.enter().await?;
-        match write_rows(&mut self.db, sets, self.clock.now()).await {
-            Ok(()) => self.leave(Ok(())).await,
-            Err(error) if is_refusal(&error) => self.leave(Err(failed("writing for a job")(error))).await,
-            Err(error) => Err(failed("writing for a job")(error)),
-        }
+        let written = write_rows(&mut self.db, sets, self.clock.now()).await;
+        let refused = written.as_ref().is_err_and(is_refusal);
+        let result = written.map_err(failed("writing for a job"));
+        if refused { Ok(result) } else { result.map(Ok) }
     }
 
     async fn run_own(&mut self, run: Option<Run>) -> Result<Result<()>> {
         let Some(run) = run else {
             return Ok(Err(Error::bug("an operation was queued twice")));
         };
-        self.enter().await?;
+        execute(&mut self.db, "SAVEPOINT op").await?;
         let result = run(&mut self.db).await;
         self.leave(result).await
     }
 
-    async fn enter(&mut self) -> Result<()> {
-        execute(&mut self.db, "SAVEPOINT op").await
-    }
-
+    /// Keeps or takes back what was done since the last savepoint.
     async fn leave(&mut self, result: Result<()>) -> Result<Result<()>> {
         if let Err(error) = &result {
             // It fails when SQLite has given up the whole transaction, for this very reason.
@@ -134,10 +133,6 @@ impl Writer {
     }
 }
 
-pub(super) async fn begin(db: &mut SqliteConnection) -> Result<()> {
-    execute(db, "BEGIN IMMEDIATE").await
-}
-
 /// The only place that commits.
 pub(super) async fn commit(db: &mut SqliteConnection, crash: &dyn CrashPoint) -> Result<()> {
     crash.reach("before commit").await;
@@ -146,13 +141,15 @@ pub(super) async fn commit(db: &mut SqliteConnection, crash: &dyn CrashPoint) ->
     Ok(())
 }
 
-async fn execute(db: &mut SqliteConnection, sql: &'static str) -> Result<()> {
+pub(super) async fn execute(db: &mut SqliteConnection, sql: &'static str) -> Result<()> {
     let done = sqlx::query(sql).execute(db).await;
     done.map(|_| ()).map_err(failed("writing to the store"))
 }
 
-async fn epoch(db: &mut SqliteConnection) -> Result<i64> {
-    sqlx::query_scalar("SELECT epoch FROM meta").fetch_one(db).await.map_err(failed("reading who may write"))
+/// What `sql` ends with asking.
+async fn epoch(db: &mut SqliteConnection, sql: &'static str) -> Result<i64> {
+    let epoch = sqlx::query_scalar(sql).fetch_one(db).await;
+    epoch.map_err(failed("writing to the store"))
 }
 
 fn fenced() -> Error {

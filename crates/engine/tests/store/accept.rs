@@ -5,8 +5,6 @@ use provider_core::{
     Transition,
 };
 
-const DELETE: Action = Action::DeleteClusters { keep_volumes: false };
-
 #[tokio::test]
 async fn an_accepted_job_has_its_cluster_in_transition_and_its_plan_on_record() {
     let dir = temp();
@@ -23,8 +21,8 @@ async fn an_accepted_job_has_its_cluster_in_transition_and_its_plan_on_record() 
     assert_eq!(cluster.nodes, change.before.nodes);
 
     let work = store.job_work(&job).await.unwrap();
-    assert_eq!((work.plan, work.change, work.policy), (plan, change, Policy::AtLeast(1)));
-    assert_eq!(store.running_jobs().await.unwrap(), [work.info.clone()]);
+    assert_eq!((&*work.plan, work.change, work.policy), (&plan, change, Policy::AtLeast(1)));
+    assert_eq!(store.running_jobs().await.unwrap(), std::slice::from_ref(&work.info));
     assert_eq!(store.jobs(Some(&work.info.cluster)).await.unwrap(), [work.info]);
     assert_eq!(store.events(0, &EventFilter::default(), 9).await.unwrap().len(), 1);
 }

@@ -94,14 +94,13 @@ async fn the_end_of_a_job_decides_its_clusters_status() {
         (cluster.status, cluster.last_error)
     };
     use FoldResult::{Cancelled, Failed, Succeeded};
-    let delete = Action::DeleteClusters { keep_volumes: true };
     assert_eq!(end(Action::CreateCluster, Failed, failure()).await, (ClusterStatus::Pending, failure()));
     assert_eq!(end(Action::CreateCluster, Cancelled, None).await, (ClusterStatus::Pending, failure()));
     assert_eq!(end(Action::CreateCluster, Succeeded, None).await, (ClusterStatus::Active, None));
     assert_eq!(end(Action::StopClusters, Failed, failure()).await, (ClusterStatus::Active, failure()));
     assert_eq!(end(Action::StopClusters, Succeeded, None).await, (ClusterStatus::Stopped, None));
     assert_eq!(end(Action::StartClusters, Succeeded, None).await, (ClusterStatus::Active, None));
-    assert_eq!(end(delete, Succeeded, None).await, (ClusterStatus::Deleted, None));
+    assert_eq!(end(DELETE, Succeeded, None).await, (ClusterStatus::Deleted, None));
 }
 
 #[tokio::test]
@@ -181,8 +180,7 @@ async fn only_what_failed_last_is_retried_and_only_what_runs_is_cancelled() {
     assert_eq!(cancel("j-1").await, "cancelling `j-1`: it has cancelled already");
     assert_eq!((retry("j-1").await, cancel("j-1").await), (String::new(), String::new()));
     tenure.end(&job, &fold(FoldResult::Failed), None).await.unwrap();
-    let delete = Action::DeleteClusters { keep_volumes: false };
-    accept(&store, act(&store, "db", delete).await).await;
+    accept(&store, act(&store, "db", DELETE).await).await;
     assert_eq!(retry("j-1").await, "running `j-1` again: its cluster has changed since");
     tenure.end(&"j-2".into(), &fold(FoldResult::Succeeded), None).await.unwrap();
     assert_eq!(retry("j-2").await, "running `j-2` again: it has succeeded");
