@@ -163,6 +163,11 @@ esac
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
     }
 
+    /// What the executors wrote.
+    pub(crate) fn executor_log(&self) -> String {
+        fs::read_to_string(self.state().join("executor.log")).unwrap_or_default()
+    }
+
     /// The agents proper, below their keepers.
     pub(crate) fn drones(&self) -> Vec<u32> {
         self.processes(|_, environment| environment.contains("PITRIX_DRONE_KEEPER="), "__drone")
