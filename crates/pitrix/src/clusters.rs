@@ -99,9 +99,9 @@ pub(crate) async fn carry_out(
         screen.data(&format!("{job}\n"))?;
         return summoned.map(drop).map_err(Failure::from);
     }
-    let info = follow(site, screen, job, after).await?;
+    let (info, took) = follow(site, screen, job, after).await?;
     let cluster = site.store().cluster(cluster).await?;
-    conclude(screen, &info, cluster.as_ref())?;
+    conclude(screen, &info, took, cluster.as_ref())?;
     let Some(cluster) = cluster else { return Ok(()) };
     match info.action {
         ActionKind::DeleteClusters => {

@@ -11,6 +11,7 @@ use crate::{
 };
 use engine::{EventFilter, JobInfo};
 use provider_core::{ActionKind, Cluster, Error, JobId, JobState, NodeStatus};
+use std::time::Duration;
 use view::JobView;
 
 /// Carries out a verb.
@@ -60,9 +61,12 @@ async fn watch(site: &Site, screen: &Screen, job: &JobId, wait: Wait, after: u64
 ///
 /// # Errors
 /// When it did not succeed, or not in all parts.
-pub(crate) fn conclude(screen: &Screen, info: &JobInfo, cluster: Option<&Cluster>) -> Outcome {
-    let took = info.ended.map(|ended| Span(ended.since(info.created)));
-    let took = took.map(|took| format!(" in {took}")).unwrap_or_default();
+pub(crate) fn conclude(
+    screen: &Screen,
+    info: &JobInfo,
+    took: Duration,
+    cluster: Option<&Cluster>,
+) -> Outcome {
     match info.state {
         JobState::Succeeded => {
             let text = match (info.action, cluster) {
@@ -71,7 +75,7 @@ pub(crate) fn conclude(screen: &Screen, info: &JobInfo, cluster: Option<&Cluster
                 }
                 (_, Some(cluster)) => standing(cluster),
             };
-            screen.say(Tone::Good, "done", &format!("{text}{took} (job {})", info.id));
+            screen.say(Tone::Good, "done", &format!("{text} in {} (job {})", Span(took), info.id));
             match &info.fold {
                 Some(fold) if !fold.failed.is_empty() => {
                     let failed = count(fold.failed.len(), "task");

@@ -1,6 +1,6 @@
 //! The command line of Pitrix, as a library: a vendor's own binary is
 //!
-//! ```ignore
+//! ```no_run
 //! fn main() -> std::process::ExitCode {
 //!     pitrix::main(|| provider_core::Registry::discover(&["local", "mine"], &[]))
 //! }

@@ -251,7 +251,8 @@ pub(crate) fn connect_lines(cluster: &Cluster) -> Vec<String> {
             Some(connect) => connect.replace("{host}", host).replace("{port}", &endpoint.port.to_string()),
             None => format!("{}://{host}:{}", endpoint.protocol, endpoint.port),
         };
-        let mut notes = vec![[&[role.as_str()], more].concat().join(", ")];
+        let also = if more.is_empty() { String::new() } else { format!(", also {}", more.join(", ")) };
+        let mut notes = vec![format!("{role}{also}")];
         for other in cluster.spec.roles.keys().filter(|other| *other != role) {
             let hosts = hosts_of(cluster, Some(other));
             if !hosts.is_empty() {
