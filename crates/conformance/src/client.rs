@@ -215,7 +215,9 @@ impl Client {
                 };
             }
             let answers = allowed.each(items, |item| make(state, now, item));
-            state.answers.insert(token.clone(), (parameters, answers.clone()));
+            if !state.is_forgetful {
+                state.answers.insert(token.clone(), (parameters, answers.clone()));
+            }
             Ok(answers)
         })
         .await

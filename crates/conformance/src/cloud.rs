@@ -46,6 +46,7 @@ pub(crate) struct State {
     pub(crate) script: Script,
     pub(crate) limits: Limits,
     pub(crate) key: Option<String>,
+    pub(crate) is_forgetful: bool,
     minted: u32,
 }
 
@@ -224,6 +225,7 @@ impl Cloud {
             script: Script::default(),
             limits: Limits { instances: 1000, volumes: 1000 },
             key: None,
+            is_forgetful: false,
             minted: 0,
         };
         Arc::new(Self { clock, state: Mutex::new(state) })
@@ -242,6 +244,12 @@ impl Cloud {
     /// From now on only credentials whose `key` is this are served.
     pub fn require_key(&self, key: &str) {
         lock(&self.state).key = Some(key.to_owned());
+    }
+
+    /// From now on tokens are ignored, as some clouds do. Nobody can be safe from duplicates there; it is for
+    /// testing the tests.
+    pub fn forget_tokens(&self) {
+        lock(&self.state).is_forgetful = true;
     }
 
     /// From now on there may be no more than this.

@@ -1,12 +1,15 @@
-//! A ledger in memory.
+//! Stand-ins for a store: a ledger in memory, and records of nothing.
 
 use crate::lock;
 use async_trait::async_trait;
-use provider_core::{Batch, CallKey, Entry, Error, JobId, Ledger, Outcome, Result, TaskId, Token};
+use provider_core::{
+    AppVersionId, Archive, Batch, CallKey, Cluster, ClusterId, Entry, Error, JobId, Ledger, Outcome, Records,
+    Result, TaskId, Token,
+};
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -116,5 +119,24 @@ impl Ledger for MemoryLedger {
             }
         }
         Ok(())
+    }
+}
+
+/// Knows of no cluster and no package.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoRecords;
+
+#[async_trait]
+impl Records for NoRecords {
+    async fn cluster(&self, _: &ClusterId) -> Result<Option<Cluster>> {
+        Ok(None)
+    }
+
+    async fn cluster_named(&self, _: &str) -> Result<Option<Cluster>> {
+        Ok(None)
+    }
+
+    async fn package(&self, app: &AppVersionId) -> Result<Arc<Archive>> {
+        Err(Error::not_found(format!("there is no app version `{app}`")))
     }
 }

@@ -1,10 +1,10 @@
 //! The rules that every provider must pass, and the world to prove them in.
 //!
-//! What it is: a [`Cloud`] of instances and volumes in memory with [`Fault`]s as data, a [`ScriptedPilot`] for
-//! its agents and a [`VirtualClock`]. What it is not: part of the product; only tests depend on it.
+//! What it is: [`rules`] for providers; a [`World`], which is a [`Cloud`] in memory with [`Fault`]s as data, its
+//! agents, a [`VirtualClock`] and a state directory that executors come and go in; a [`crash`] at every boundary;
+//! an [`Audit`] of what is left. What it is not: part of the product; only tests depend on it.
 //!
-//! Start reading at [`Cloud`]; [`ScriptedProvider`] shows what a plugin for a cloud of virtual machines looks
-//! like.
+//! Start reading at [`World`]; [`scripted`] shows what a plugin for a cloud of virtual machines looks like.
 
 mod audit;
 mod client;
@@ -14,6 +14,7 @@ pub mod crash;
 mod faults;
 mod ledger;
 mod pilot;
+pub mod rules;
 pub mod scripted;
 mod world;
 
@@ -25,7 +26,7 @@ pub use cloud::{
 };
 pub use crash::Crash;
 pub use faults::{Fault, Script};
-pub use ledger::MemoryLedger;
+pub use ledger::{MemoryLedger, NoRecords};
 pub use pilot::{Ending, Ran, ScriptedPilot};
 pub use scripted::ScriptedProvider;
 pub use world::{APP, KEY, PASSWORD, RUNTIME, World, act, create, package};

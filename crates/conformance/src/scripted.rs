@@ -1,12 +1,13 @@
 //! The provider of the scripted cloud: the whole of a plugin for a cloud of virtual machines, and a template
 //! for others.
 //!
-//! It keeps to four rules. Whatever changes something is a [`CloudCall`](provider_core::CloudCall). A handler makes one call with a
-//! constant number and asks nothing else, so that it comes to the same result again from the ledger; the
-//! reply tells whether there was anything to do. A wait is one look through a [`Loader`]. One function alone
-//! knows the cloud's error codes.
+//! It keeps to four rules. Whatever changes something is a [`CloudCall`](provider_core::CloudCall). A handler
+//! makes one call with a constant number and asks nothing else, so that it comes to the same result again from
+//! the ledger; the reply tells whether there was anything to do. A wait is one look through a [`Loader`]. One
+//! function alone knows the cloud's error codes.
 
 pub mod calls;
+mod error;
 
 use crate::{
     Client, Cloud, CloudInstance, CloudVolume, InstanceStatus, Launch, Tags, VolumeStatus, cloud::Resource,
@@ -14,8 +15,9 @@ use crate::{
 use async_trait::async_trait;
 use calls::{
     AttachVolume, CreateVolume, DeleteInstance, DeleteVolume, DetachVolume, ResizeInstance, ResizeVolume,
-    RunInstance, StartInstance, StopInstance, look_failed,
+    RunInstance, StartInstance, StopInstance,
 };
+use error::look_failed;
 use provider_core::{
     ActionKind, AttachedVolume, Attachment, Change, Cluster, ClusterDetails, ClusterId, ContainerKind,
     DeploymentId, Descriptor, Error, Facts, Handle, Headroom, InstanceReady, InstanceRef, InstanceResize,

@@ -1,6 +1,7 @@
-//! The calls of the scripted provider, and what the cloud's error codes mean.
+//! The calls of the scripted provider.
 
-use crate::{Answers, Client, CloudInstance, CloudVolume, Fail, Launch, Tags};
+use super::error::{classify, look_failed};
+use crate::{Answers, Client, CloudInstance, CloudVolume, Launch, Tags};
 use async_trait::async_trait;
 use provider_core::{CloudCall, Error, ErrorKind, ResourceId, Result, Token};
 use serde::{Deserialize, Serialize};
@@ -121,12 +122,6 @@ fn answered<R>(answer: Answers<R>) -> Result<Vec<Result<R>>> {
     Ok(answer.map_err(classify)?.into_iter().map(|item| item.map_err(classify)).collect())
 }
 
-/// A look that was not answered has changed nothing.
-pub(super) fn look_failed(fail: Fail) -> Error {
-    let error = classify(fail);
-    if error.kind() == ErrorKind::InDoubt { error.into_kind(ErrorKind::Unavailable) } else { error }
-}
-
 /// What is not there needs neither detaching nor deleting.
 fn unless_missing<R>(answers: Answers<R>) -> Result<Vec<Result<Option<R>>>> {
     let unless_missing = |answer| match answer {
@@ -134,19 +129,4 @@ fn unless_missing<R>(answers: Answers<R>) -> Result<Vec<Result<Option<R>>>> {
         other => other.map(Some),
     };
     Ok(answered(answers)?.into_iter().map(unless_missing).collect())
-}
-
-/// What the cloud's error codes mean.
-fn classify(fail: Fail) -> Error {
-    let kind = match fail.code {
-        "NoReply" => ErrorKind::InDoubt,
-        "AuthFailure" => ErrorKind::Unauthorized,
-        "NotFound" => ErrorKind::NotFound,
-        "IncorrectState" => ErrorKind::Conflict,
-        "QuotaExceeded" | "InsufficientCapacity" => ErrorKind::Quota,
-        "Throttling" => ErrorKind::RateLimited,
-        "Busy" | "ServiceUnavailable" => ErrorKind::Unavailable,
-        _ => ErrorKind::Invalid,
-    };
-    Error::new(kind, fail.message).code(fail.code).request_id(fail.request)
 }

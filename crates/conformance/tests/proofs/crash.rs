@@ -1,6 +1,10 @@
 //! A crash at every boundary of every action.
 
-use conformance::crash::{HEAD, enumerate_all};
+use conformance::{
+    World,
+    crash::{Case, HEAD, Trial, enumerate_all},
+    create,
+};
 
 #[test]
 fn no_crash_makes_an_orphan_a_duplicate_or_another_outcome() {
@@ -15,4 +19,20 @@ fn no_crash_makes_an_orphan_a_duplicate_or_another_outcome() {
         .flat_map(|row| row.complaints.iter().map(|what| format!("{}: {what}", row.action)))
         .collect();
     assert_eq!(complaints, [""; 0]);
+}
+
+#[test]
+fn a_cloud_that_ignores_tokens_is_found_out() {
+    let case = Case {
+        name: "create",
+        spec: "db, web",
+        before: Vec::new,
+        request: || create("c", 1, 0, 1),
+        faults: |world: &World| world.cloud.forget_tokens(),
+    };
+    let mut trial = Trial::new(&case).unwrap();
+    let launched = trial.boundaries().iter().position(|place| place == "after reply").unwrap();
+    assert!(trial.crash(&[launched]).unwrap());
+    let row = trial.row();
+    assert!(row.orphans > 0 && row.duplicates > 0 && !row.complaints.is_empty(), "{row}");
 }

@@ -1,11 +1,11 @@
 //! What the gateway makes of many calls, and of everything that can befall a request.
 
 use conformance::{
-    Client, Cloud, Fault, Launch, MemoryLedger, Tags, VirtualClock, scripted::calls::RunInstance,
+    Client, Cloud, Fault, Launch, MemoryLedger, NoRecords, Tags, VirtualClock, scripted::calls::RunInstance,
 };
 use provider_core::{
-    AppVersionId, Archive, Cancel, Clock, Cluster, ClusterId, Credential, Error, ErrorKind, Gateway, JobId,
-    Ledger, Look, NoCrash, Records, ResourceId, Result, Runtime, Seat, TaskContext, TaskId, Zone,
+    CallKey, Cancel, Clock, Credential, Entry, Error, ErrorKind, Gateway, JobId, Ledger, Look, NoCrash,
+    ResourceId, Result, Runtime, Seat, TaskContext, TaskId, Zone,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
@@ -16,23 +16,6 @@ struct World {
     cloud: Arc<Cloud>,
     ledger: Arc<MemoryLedger>,
     client: Arc<Client>,
-}
-
-struct NoRecords;
-
-#[async_trait::async_trait]
-impl Records for NoRecords {
-    async fn cluster(&self, _: &ClusterId) -> Result<Option<Cluster>> {
-        Ok(None)
-    }
-
-    async fn cluster_named(&self, _: &str) -> Result<Option<Cluster>> {
-        Ok(None)
-    }
-
-    async fn package(&self, app: &AppVersionId) -> Result<Arc<Archive>> {
-        Err(Error::not_found(format!("there is no app version `{app}`")))
-    }
 }
 
 impl World {
@@ -318,6 +301,6 @@ async fn an_executor_that_was_replaced_sends_nothing() {
     let replies = world.launch(&gateway, 3).await;
     assert_eq!(kinds(&replies), [Some(ErrorKind::Fenced); 3]);
     assert!(world.cloud.requests().is_empty());
-    let key = provider_core::CallKey { job: JobId::new("j-1"), task: TaskId { layer: 0, index: 0 }, n: 0 };
-    assert_eq!(world.ledger.look(&key).await.unwrap(), provider_core::Entry::Fresh(0));
+    let key = CallKey { job: JobId::new("j-1"), task: TaskId { layer: 0, index: 0 }, n: 0 };
+    assert_eq!(world.ledger.look(&key).await.unwrap(), Entry::Fresh(0));
 }

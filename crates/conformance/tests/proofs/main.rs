@@ -2,4 +2,5 @@
 
 mod crash;
 mod gateway;
+mod rules;
 mod scenarios;

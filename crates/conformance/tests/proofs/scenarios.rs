@@ -240,6 +240,23 @@ fn a_deadline_ends_a_task_after_one_more_look_and_no_sooner() {
 }
 
 #[test]
+fn a_large_cluster_takes_as_few_requests_as_their_maximum_allows() {
+    for (db, replicas, web, nodes, launches, volumes) in
+        [(1, 0, 0, 1, 1, 1), (10, 4, 0, 50, 1, 1), (50, 5, 200, 500, 5, 6)]
+    {
+        let world = world();
+        run(&world, &create("c", db, replicas, web), JobState::Succeeded);
+        assert_eq!(world.cloud.instances().len(), nodes);
+        assert_eq!(requests(&world, "RunInstances"), launches, "{nodes} nodes");
+        assert_eq!(requests(&world, "CreateVolumes"), volumes, "{nodes} nodes");
+        assert_eq!(requests(&world, "AttachVolumes"), volumes, "{nodes} nodes");
+        // An instance is looked at four times. Tasks that wait together are looked at together, or nearly so.
+        let looks = requests(&world, "DescribeInstances");
+        assert!(looks <= 4 + nodes / 10, "{nodes} nodes: {looks} looks");
+    }
+}
+
+#[test]
 fn waiting_for_quota_does_not_count_against_a_deadline() {
     let world = world();
     world.cloud.script("RunInstances", 1..=100, Fault::Refuse("QuotaExceeded"));
