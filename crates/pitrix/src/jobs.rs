@@ -3,7 +3,7 @@
 mod view;
 
 use crate::{
-    args::{JobVerb, Wait},
+    args::{Format, JobVerb, Wait},
     clusters::carry_out,
     exit::{Exit, Failure, Outcome},
     screen::{Screen, Span, Tone, count},
@@ -25,7 +25,10 @@ pub(crate) async fn run(verb: JobVerb, site: &Site, screen: &Screen) -> Outcome 
             };
             let mut views = Vec::new();
             for info in store.jobs(cluster.as_ref()).await? {
-                let calls = store.calls(&info.id).await?;
+                let calls = match screen.format {
+                    Format::Table | Format::Name => Vec::new(),
+                    _ => store.calls(&info.id).await?,
+                };
                 views.push(JobView::new(&info, &calls, site.now()));
             }
             screen.list(&views, "there are no jobs")
