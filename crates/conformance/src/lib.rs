@@ -6,6 +6,7 @@
 //! Start reading at [`Cloud`]; [`ScriptedProvider`] shows what a plugin for a cloud of virtual machines looks
 //! like.
 
+mod audit;
 mod client;
 mod clock;
 mod cloud;
@@ -16,6 +17,7 @@ mod pilot;
 pub mod scripted;
 mod world;
 
+pub use audit::Audit;
 pub use client::{Answers, Client};
 pub use clock::{Hold, VirtualClock};
 pub use cloud::{

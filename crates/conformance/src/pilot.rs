@@ -4,7 +4,7 @@ use crate::{Cloud, CloudInstance, Fault, InstanceStatus, Script, VirtualClock, l
 use async_trait::async_trait;
 use provider_core::{
     AgentStatus, Clock, Command, CommandState, Error, ErrorKind, NodeId, Pilot, Report, ResourceId, Result,
-    Timestamp, Token,
+    Secret, Timestamp, Token,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,13 +30,15 @@ pub struct ScriptedPilot {
 #[derive(Clone, Default)]
 struct State {
     agents: BTreeMap<ResourceId, Agent>,
-    /// How service commands end that contain the text; by default well.
+    /// How commands end that contain the text; by default well.
     endings: Vec<(&'static str, RangeInclusive<usize>, Ending)>,
     /// How often each of these texts was met.
     met: BTreeMap<&'static str, usize>,
     /// Until when nodes can't be reached.
     cut_off: BTreeMap<String, Timestamp>,
     script: Script,
+    /// The metadata that agents were given.
+    told: Vec<Secret>,
     ran: Vec<Ran>,
 }
 
@@ -53,7 +55,7 @@ struct Order {
     report: Report,
 }
 
-/// How a service command ends.
+/// How a command ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// With this exit code and output.
@@ -92,7 +94,7 @@ impl ScriptedPilot {
         lock(&self.state).script.add(request, occurrences, fault);
     }
 
-    /// Lets service commands that contain `text` end so, for these occurrences of the text, counted from 1.
+    /// Lets commands whose [`Ran::what`] contains `text` end so, for these occurrences of it, counted from 1.
     pub fn end(&self, text: &'static str, occurrences: RangeInclusive<usize>, ending: Ending) {
         lock(&self.state).endings.push((text, occurrences, ending));
     }
@@ -106,6 +108,11 @@ impl ScriptedPilot {
     /// What the agents carried out, in the order in which it began.
     pub fn ran(&self) -> Vec<Ran> {
         lock(&self.state).ran.clone()
+    }
+
+    /// Whether any agent was given metadata that contains this text.
+    pub fn was_told(&self, text: &str) -> bool {
+        lock(&self.state).told.iter().any(|metadata| metadata.expose().contains(text))
     }
 
     /// How many requests of each name there were.
@@ -143,49 +150,53 @@ impl ScriptedPilot {
         Ok(faults)
     }
 
+    /// What the command is called, how long it takes and how it ends.
     fn carry_out(&self, instance: &CloudInstance, command: &Command) -> (String, Duration, Report) {
         let mut state = lock(&self.state);
         let is_configured = state.agents.get(&instance.id).is_some_and(|agent| agent.node.is_some());
-        let refused = |why: String| (TAKES, failed(Error::failed(why), None));
-        match command {
+        let mut report = Report::default();
+        let (what, limit, obstacle) = match command {
             Command::Configure(configuration) => {
+                state.told.push(configuration.metadata.clone());
                 state.agents.entry(instance.id.clone()).or_default().node = Some(configuration.node.clone());
-                let public_key = configuration.passphraseless.as_ref().map(|kind| format!("{kind} key"));
-                let token = configuration.custom_metadata.as_ref().map(|(cmd, _)| format!("token of {cmd}"));
-                ("configure".into(), TAKES, Report { public_key, token, ..Report::default() })
+                report.public_key = configuration.passphraseless.as_ref().map(|kind| format!("{kind} key"));
+                report.token =
+                    configuration.custom_metadata.as_ref().map(|(cmd, _)| format!("token of {cmd}"));
+                ("configure".to_owned(), TAKES, None)
+            }
+            Command::Metadata(metadata) => {
+                state.told.push(metadata.clone());
+                ("metadata".to_owned(), TAKES, (!is_configured).then_some("the node is not configured"))
             }
             Command::Mount { device, mount_point, .. } => {
                 let held = Some((instance.id.clone(), device.clone()));
                 let is_there = self.cloud.volumes().into_iter().any(|volume| volume.held == held);
-                let (takes, report) = if is_there {
-                    (TAKES, Report::default())
-                } else {
-                    refused(format!("mounting `{mount_point}`: there is no device `{device}`"))
-                };
-                (format!("mount {mount_point}"), takes, report)
+                (format!("mount {mount_point}"), TAKES, (!is_there).then_some("there is no such device"))
             }
-            Command::Unmount { mount_point } => (format!("unmount {mount_point}"), TAKES, Report::default()),
-            Command::Metadata(_) if is_configured => ("metadata".into(), TAKES, Report::default()),
-            Command::Metadata(_) => {
-                let (takes, report) = refused("taking metadata: the node is not configured".into());
-                ("metadata".into(), takes, report)
-            }
+            Command::Unmount { mount_point } => (format!("unmount {mount_point}"), TAKES, None),
             Command::Service { cmd, timeout_s, .. } => {
-                let (takes, report) = match state.ending(cmd) {
-                    _ if !is_configured => refused(format!("running `{cmd}`: the node is not configured")),
-                    Some(Ending::Exit(code, output)) => {
-                        let error = Error::failed(format!("`{cmd}` exited with {code}"));
-                        (TAKES, Report { output: output.into(), ..failed(error, Some(code)) })
-                    }
-                    Some(Ending::Hang) => {
-                        let error = Error::timed_out(format!("`{cmd}` was killed after {timeout_s} s"));
-                        (Duration::from_secs(u64::from(*timeout_s)), failed(error, None))
-                    }
-                    None => (TAKES, Report { exit_code: Some(0), ..Report::default() }),
-                };
-                (cmd.clone(), takes, report)
+                let limit = Duration::from_secs(u64::from(*timeout_s));
+                (cmd.clone(), limit, (!is_configured).then_some("the node is not configured"))
+            }
+        };
+        let ending = match obstacle {
+            Some(obstacle) => Some(Ending::Exit(1, obstacle)),
+            None => state.ending(&what),
+        };
+        match ending {
+            None => report.exit_code = Some(0),
+            Some(Ending::Exit(code, output)) => {
+                report.error = Some(Error::failed(format!("`{what}` exited with {code}")));
+                report.exit_code = Some(code);
+                report.output = output.to_owned();
+            }
+            Some(Ending::Hang) => {
+                let killed = format!("`{what}` was killed after {} s", limit.as_secs());
+                report.error = Some(Error::timed_out(killed));
+                return (what, limit, report);
             }
         }
+        (what, TAKES, report)
     }
 
     fn state_of(&self, instance: &ResourceId, id: &Token) -> (CommandState, Timestamp) {
@@ -214,10 +225,6 @@ impl State {
         }
         found
     }
-}
-
-fn failed(error: Error, exit_code: Option<i32>) -> Report {
-    Report { error: Some(error), exit_code, ..Report::default() }
 }
 
 fn lost(request: &str, agent: &str) -> Error {

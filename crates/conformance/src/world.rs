@@ -1,7 +1,7 @@
 //! Everything that outlives an executor: a state directory, a cloud with its agents, a clock.
 
 use crate::{Cloud, Crash, ScriptedPilot, ScriptedProvider, VirtualClock, lock};
-use engine::{Control, Executor, Options, Settings, Store};
+use engine::{Control, Executor, JobInfo, Options, Request, Settings, Store};
 use provider_core::{Action, Archive, Credential, Error, Result, Runtime, Secret, Zone};
 use serde_json::{Value, json};
 use std::{
@@ -136,11 +136,24 @@ impl World {
         result
     }
 
-    /// Carries out all jobs that there are.
+    /// Has a request accepted and carried out, in a life of its own that no crash ends.
+    ///
+    /// # Errors
+    /// As [`Control::submit`] and [`Executor::run`].
+    pub fn run(&self, request: &Request) -> Result<JobInfo> {
+        let run = self.live(async |control| {
+            let job = control.submit(request).await?.job;
+            self.execute(control, &Notify::new()).await?;
+            control.store.job(&job).await
+        });
+        run.expect("no crash is planned")
+    }
+
+    /// Carries out all jobs that there are; `wake` says that one was accepted or asked to stop.
     ///
     /// # Errors
     /// As [`Executor::run`].
-    pub async fn execute(&self, control: &Control) -> Result<()> {
+    pub async fn execute(&self, control: &Control, wake: &Notify) -> Result<()> {
         let log = self.log.clone();
         let settings = Settings {
             crash: self.crash.clone(),
@@ -148,22 +161,22 @@ impl World {
             ..Settings::default()
         };
         let executor = Executor::start(control.clone(), settings).await?;
-        executor.run(&Notify::new(), Duration::from_secs(1)).await
+        executor.run(wake, Duration::from_secs(1)).await
     }
 }
 
 /// A request to create the sample cluster with these nodes.
-pub fn create(name: &str, db: u32, replicas: u32, web: u32) -> engine::Request {
+pub fn create(name: &str, db: u32, replicas: u32, web: u32) -> Request {
     let conf: Value = json!({
         "cluster": {"name": name, "db": {"count": db, "replica": replicas}, "web": {"count": web}},
         "env": {"password": PASSWORD},
     });
-    engine::Request::Create { name: None, app: APP.into(), runtime: RUNTIME.into(), conf }
+    Request::Create { name: None, app: APP.into(), runtime: RUNTIME.into(), conf }
 }
 
 /// A request to do something with a cluster.
-pub fn act(name: &str, action: Action) -> engine::Request {
-    engine::Request::Act { cluster: name.into(), action }
+pub fn act(name: &str, action: Action) -> Request {
+    Request::Act { cluster: name.into(), action }
 }
 
 async fn set_up(control: &Control) -> Result<()> {

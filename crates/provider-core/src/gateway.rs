@@ -45,6 +45,19 @@ struct Window {
     open: BTreeMap<(&'static str, String), Box<dyn OpenBatch>>,
 }
 
+impl Window {
+    /// Turns a seat, and gives the batches that nobody is left to join.
+    fn turn(&mut self, seat: &Seat, to: SeatState) -> Vec<Box<dyn OpenBatch>> {
+        let from = std::mem::replace(&mut *lock(&seat.state), to);
+        match (from == SeatState::Busy, to == SeatState::Busy) {
+            (false, true) => self.busy += 1,
+            (true, false) => self.busy -= 1,
+            _ => return Vec::new(),
+        }
+        if self.busy > 0 { Vec::new() } else { std::mem::take(&mut self.open).into_values().collect() }
+    }
+}
+
 trait OpenBatch: Any + Send {
     fn close(self: Box<Self>, gateway: &Gateway);
     fn as_any(&mut self) -> &mut dyn Any;
@@ -192,10 +205,11 @@ impl Gateway {
             return Err(Error::bug(format!("two kinds of call share the name `{}`", C::NAME)));
         };
         joined.items.push(member);
-        if joined.items.len() >= C::MAX {
-            window.open.remove(&slot).expect("it was entered above").close(self);
-        }
-        self.turn_in(window, &seat, SeatState::Calling);
+        let is_full = joined.items.len() >= C::MAX;
+        let mut ready = Vec::from_iter(is_full.then(|| window.open.remove(&slot)).flatten());
+        ready.extend(window.turn(&seat, SeatState::Calling));
+        drop(windows);
+        self.close(ready);
         Ok(())
     }
 
@@ -212,24 +226,18 @@ impl Gateway {
     }
 
     fn turn(&self, seat: &Seat, to: SeatState) {
-        if let Some(window) = lock(&self.0.windows).get_mut(&(seat.job.clone(), seat.task.layer)) {
-            self.turn_in(window, seat, to);
-        }
+        let mut windows = lock(&self.0.windows);
+        let window = windows.get_mut(&(seat.job.clone(), seat.task.layer));
+        let ready = window.map(|window| window.turn(seat, to)).unwrap_or_default();
+        drop(windows);
+        self.close(ready);
     }
 
-    fn turn_in(&self, window: &mut Window, seat: &Seat, to: SeatState) {
-        let from = std::mem::replace(&mut *lock(&seat.state), to);
-        match (from == SeatState::Busy, to == SeatState::Busy) {
-            (false, true) => window.busy += 1,
-            (true, false) => {
-                window.busy -= 1;
-                if window.busy == 0 {
-                    for (_, open) in std::mem::take(&mut window.open) {
-                        open.close(self);
-                    }
-                }
-            }
-            _ => {}
+    /// Sends these batches. Never under a lock: a runtime that is going away drops what it is given at once, and
+    /// with it the seats of the members.
+    fn close(&self, ready: Vec<Box<dyn OpenBatch>>) {
+        for batch in ready {
+            batch.close(self);
         }
     }
 

@@ -199,6 +199,22 @@ async fn a_task_that_is_dropped_strands_nobody_and_its_call_is_on_record() {
 }
 
 #[tokio::test]
+async fn an_executor_that_goes_away_drops_its_batches_and_does_not_hang() {
+    let world = World::new();
+    let gateway = Gateway::new("d-1".into(), world.ledger.clone(), Arc::new(drop), Arc::new(NoCrash), 64);
+    let mut layer = world.layer(&gateway, 2);
+    let (last, first) = (layer.pop().unwrap(), layer.pop().unwrap());
+    let client = world.client.clone();
+    let call = tokio::spawn(async move { first.call(0, &client, instance(0)).await });
+    world.clock.sleep(Duration::from_secs(1)).await;
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+    // Now the batch closes, and with it the seat of its only member goes.
+    drop(last);
+    assert!(world.cloud.requests().is_empty());
+}
+
+#[tokio::test]
 async fn whatever_happens_to_a_request_its_effect_comes_about_once() {
     struct Case {
         faults: Vec<(&'static str, Fault)>,
