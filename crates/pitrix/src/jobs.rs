@@ -115,8 +115,10 @@ fn standing(cluster: &Cluster) -> String {
 }
 
 fn next_steps(info: &JobInfo) -> String {
+    let failed = info.fold.as_ref().map_or(0, |fold| fold.failed.len());
+    let failed = if failed > 1 { format!(", {failed} of which failed") } else { String::new() };
     let mut text = format!(
-        "`pitrix job retry {0}` goes on from where it stands\n`pitrix job describe {0}` shows every task",
+        "`pitrix job retry {0}` goes on from where it stands\n`pitrix job describe {0}` shows every task{failed}",
         info.id
     );
     if info.action == ActionKind::CreateCluster {

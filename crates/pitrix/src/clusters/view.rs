@@ -152,7 +152,7 @@ impl ClusterView {
     }
 
     fn reason(&self) -> String {
-        self.last_error.as_ref().map(|error| error.message.clone()).unwrap_or_default()
+        self.last_error.as_ref().map(ErrorView::why).unwrap_or_default()
     }
 }
 
