@@ -3,7 +3,7 @@
 mod view;
 
 use crate::{
-    args::{JobVerb, Wait},
+    args::{Format, JobVerb, Wait},
     clusters::carry_out,
     exit::{Exit, Failure, Outcome},
     screen::{Screen, Span, Tone, count},
@@ -25,7 +25,10 @@ pub(crate) async fn run(verb: JobVerb, site: &Site, screen: &Screen) -> Outcome 
             };
             let mut views = Vec::new();
             for info in store.jobs(cluster.as_ref()).await? {
-                let calls = store.calls(&info.id).await?;
+                let calls = match screen.format {
+                    Format::Table | Format::Name => Vec::new(),
+                    _ => store.calls(&info.id).await?,
+                };
                 views.push(JobView::new(&info, &calls, site.now()));
             }
             screen.list(&views, "there are no jobs")
@@ -112,8 +115,10 @@ fn standing(cluster: &Cluster) -> String {
 }
 
 fn next_steps(info: &JobInfo) -> String {
+    let failed = info.fold.as_ref().map_or(0, |fold| fold.failed.len());
+    let failed = if failed > 1 { format!(", {failed} of which failed") } else { String::new() };
     let mut text = format!(
-        "`pitrix job retry {0}` goes on from where it stands\n`pitrix job describe {0}` shows every task",
+        "`pitrix job retry {0}` goes on from where it stands\n`pitrix job describe {0}` shows every task{failed}",
         info.id
     );
     if info.action == ActionKind::CreateCluster {

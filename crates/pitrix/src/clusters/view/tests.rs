@@ -77,11 +77,11 @@ fn what_a_deletion_removes_is_listed() {
 fn a_list_shows_the_transition_and_the_reason_on_one_line() {
     let mut cluster = cluster();
     cluster.transition = Some(Transition::RollingBack);
-    cluster.last_error = Some(Error::failed("a-1: run `start`:\nno").code("E7"));
+    cluster.last_error = Some(Error::failed("a-1: run `start`:\nno").code("E7").because("first\nlast\n"));
     cluster.nodes.get_mut(&NodeId::new("replica-2")).unwrap().status = NodeStatus::Pending;
     assert_snapshot!(Screen::plain(Format::Table).table(&[ClusterView::new(&cluster)]), @r"
     NAME   APP          RUNTIME  STATUS       NODES  REASON
-    cache  redis@1.0.0  here     rollbacking  2/3    a-1: run `start`:\nno (E7)
+    cache  redis@1.0.0  here     rollbacking  2/3    a-1: run `start`:\nno (E7): last
     ");
 }
 
