@@ -104,9 +104,9 @@ fn layer_of(plan: &Plan, spec: &ClusterSpec, ran: &Ran) -> Option<usize> {
     let is_this = |task: &Task| {
         let what = match &task.work {
             Work::Agent(AgentVerb::Configure) => "configure".to_owned(),
-            Work::Agent(AgentVerb::Metadata) => "metadata".to_owned(),
+            Work::Agent(AgentVerb::Metadata { .. }) => "metadata".to_owned(),
             Work::Agent(AgentVerb::Mount { disk }) => format!("mount {}", path(disk)),
-            Work::Agent(AgentVerb::Unmount { disk }) => format!("unmount {}", path(disk)),
+            Work::Agent(AgentVerb::Unmount { disk, .. }) => format!("unmount {}", path(disk)),
             Work::Agent(AgentVerb::Service { cmd, .. }) => cmd.clone(),
             _ => return false,
         };

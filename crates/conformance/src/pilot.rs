@@ -174,6 +174,8 @@ impl ScriptedPilot {
                 (format!("mount {mount_point}"), TAKES, (!is_there).then_some("there is no such device"))
             }
             Command::Unmount { mount_point } => (format!("unmount {mount_point}"), TAKES, None),
+            Command::AwaitHealthy { .. } => ("await health".to_owned(), TAKES, None),
+            Command::Keys { .. } => ("keys".to_owned(), TAKES, None),
             Command::Service { cmd, timeout_s, .. } => {
                 let limit = Duration::from_secs(u64::from(*timeout_s));
                 (cmd.clone(), limit, (!is_configured).then_some("the node is not configured"))
@@ -267,7 +269,7 @@ impl Pilot for ScriptedPilot {
     async fn status(&self, agent: &str) -> Result<AgentStatus> {
         let instance = self.reach(agent).await?.id;
         let node = lock(&self.state).agents.get(&instance).and_then(|agent| agent.node.clone());
-        Ok(AgentStatus { version: "scripted".into(), node, processes: 0 })
+        Ok(AgentStatus { version: "scripted".into(), node, processes: 0, health: None })
     }
 
     async fn logs(&self, agent: &str, lines: u32) -> Result<String> {

@@ -26,7 +26,6 @@ use provider_core::{
     Subnet, SubnetId, SubnetQuery, Support, Sweeper, TaggedResource, TaskContext, VmCloud, VolumeReady,
     VolumeRef, VolumeResize, VolumeSpec, Vpc, VpcId, Zone,
 };
-use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -294,14 +293,11 @@ impl VmCloud for ScriptedProvider {
             image: role.container.image.clone(),
         };
         Ok(Facts {
-            taken_at: cx.clock.now(),
-            zone: Zone::new(ZONE),
             vpc: Some(VpcId::new("vpc-1")),
-            needs_frontgate: false,
             roles: change.after.roles.iter().map(|(name, role)| (name.clone(), launched_as(role))).collect(),
             shortfalls: shortfalls.collect(),
             headroom,
-            extra: Value::Null,
+            ..Facts::none(Zone::new(ZONE), cx.clock.now())
         })
     }
 

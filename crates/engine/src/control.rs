@@ -1,13 +1,17 @@
 //! Planning and submitting: what a command line does before an executor takes over.
 
-use crate::{Accepted, ClusterFilter, Store, Submission, new_cluster_id};
+use crate::{Accepted, ClusterFilter, Store, Submission, change, new_cluster_id};
 use provider_core::{
-    Action, AppVersionId, Cancel, Change, Clock, Cluster, Error, Facts, JobId, Look, ParseRequest, Pilot,
-    Plan, Policy, Provider, ProviderId, Result, Runtime, RuntimeId, Secret, SecretRef, Zone,
+    Action, AppVersionId, Cancel, Change, Clock, Cluster, Error, Facts, Health, JobId, Look, NodeFacts,
+    NodeId, ParseRequest, ParsedCluster, Pilot, Plan, Policy, Provider, ProviderId, Records, Result, Runtime,
+    RuntimeId, Secret, SecretRef, Zone,
 };
-use serde_json::Value;
-use std::sync::Arc;
+use serde_json::{Map, Value};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::task::JoinSet;
 
+/// How long an agent may take to say how its application is.
+const HEALTH_PATIENCE: Duration = Duration::from_secs(2);
 /// How often a change is planned again because the cluster changed in between, before giving up.
 const ATTEMPTS: usize = 5;
 
@@ -48,6 +52,24 @@ pub enum Request {
         /// What to do.
         action: Action,
     },
+    /// Other answers for a cluster that there is.
+    Reconfigure {
+        /// Its name.
+        cluster: String,
+        /// The answers that change.
+        conf: Value,
+        /// What may follow from them.
+        aim: Aim,
+    },
+}
+
+/// What other answers are given for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// To have more or fewer nodes.
+    Scale,
+    /// To change parameters.
+    Env,
 }
 
 /// A change with the plan that brings it about. Nothing has happened yet.
@@ -80,7 +102,7 @@ impl Control {
                 let runtime = self.store.runtime(runtime).await?;
                 let provider = (self.providers)(&runtime.provider)?;
                 provider.descriptor.check_action(Action::CreateCluster.kind())?;
-                let package = provider_core::Records::package(&self.store, app).await?;
+                let package = Records::package(&self.store, app).await?;
                 let id = new_cluster_id();
                 let parse = ParseRequest { cluster: &id, app, package: &package, conf, existing: None };
                 let mut parsed = provider.interface.parse_cluster_conf(&parse)?;
@@ -94,14 +116,99 @@ impl Control {
             }
             Request::Act { cluster, action } => {
                 let before = self.cluster(cluster).await?;
-                let runtime = self.store.runtime(&before.runtime).await?;
-                let provider = (self.providers)(&runtime.provider)?;
+                let (runtime, provider) = self.place_of(&before).await?;
                 provider.descriptor.check_action(action.kind())?;
-                let after = before.spec.clone();
-                let change = Change { action: action.clone(), before, after };
-                self.split(&provider, runtime, change, Vec::new(), Vec::new()).await
+                let parsed = match action {
+                    Action::UpgradeCluster { to, .. } => {
+                        let parsed = self.parse(&provider, &before, to, &Value::Object(Map::new())).await?;
+                        change::check_upgrade(&before, &parsed.spec)?;
+                        parsed
+                    }
+                    _ => ParsedCluster {
+                        spec: change::after(&before, action)?,
+                        secrets: Vec::new(),
+                        warnings: Vec::new(),
+                    },
+                };
+                let change = Change { action: action.clone(), before, after: parsed.spec };
+                self.split(&provider, runtime, change, parsed.secrets, parsed.warnings).await
+            }
+            Request::Reconfigure { cluster, conf, aim } => {
+                let before = self.cluster(cluster).await?;
+                let (runtime, provider) = self.place_of(&before).await?;
+                let parsed = self.parse(&provider, &before, &before.spec.app, conf).await?;
+                let action = change::of_answers(&before, &parsed.spec, *aim)?;
+                provider.descriptor.check_action(action.kind())?;
+                let change = Change { action, before, after: parsed.spec };
+                self.split(&provider, runtime, change, parsed.secrets, parsed.warnings).await
             }
         }
+    }
+
+    async fn place_of(&self, cluster: &Cluster) -> Result<(Runtime, Provider)> {
+        let runtime = self.store.runtime(&cluster.runtime).await?;
+        let provider = (self.providers)(&runtime.provider)?;
+        Ok((runtime, provider))
+    }
+
+    /// What `before` becomes with this app version and these answers over those that it has.
+    async fn parse(
+        &self,
+        provider: &Provider,
+        before: &Cluster,
+        app: &AppVersionId,
+        conf: &Value,
+    ) -> Result<ParsedCluster> {
+        let package = Records::package(&self.store, app).await?;
+        let request =
+            ParseRequest { cluster: &before.id, app, package: &package, conf, existing: Some(before) };
+        let mut parsed = provider.interface.parse_cluster_conf(&request)?;
+        parsed.spec.name.clone_from(&before.spec.name);
+        Ok(parsed)
+    }
+
+    /// What is true of each node: of its instance by its provider, of its application by its agent.
+    ///
+    /// # Errors
+    /// What the provider answered. An agent that does not answer is no error.
+    pub async fn observe(&self, cluster: &Cluster) -> Result<BTreeMap<NodeId, NodeFacts>> {
+        let (runtime, provider) = self.place_of(cluster).await?;
+        let look = self.look(runtime).await?;
+        let mut facts = BTreeMap::new();
+        for observation in provider.interface.update_cluster_status(&look, cluster).await? {
+            let found = NodeFacts { instance: observation.instance, health: None };
+            facts.insert(observation.node, found);
+        }
+        for (node, health) in self.health(cluster).await {
+            if let Some(found) = facts.get_mut(&node) {
+                found.health = health.ok();
+            }
+        }
+        Ok(facts)
+    }
+
+    /// What the agents of a cluster say of the application, asked side by side; an error for each that does not
+    /// say anything in time. Nodes without an agent are left out.
+    pub async fn health(&self, cluster: &Cluster) -> BTreeMap<NodeId, Result<Health>> {
+        let mut asked = JoinSet::new();
+        for (id, node) in &cluster.nodes {
+            let agent = node.instance.as_ref().and_then(|instance| instance.agent.clone());
+            if let Some(agent) =
+                agent.filter(|_| cluster.spec.role_of(id).is_some_and(|role| role.agent_installed))
+            {
+                let (pilot, clock, id) = (self.pilot.clone(), self.clock.clone(), id.clone());
+                asked.spawn(async move {
+                    let answer = tokio::select! {
+                        status = pilot.status(&agent) => status.and_then(|status| status.health.ok_or_else(|| {
+                            Error::unavailable("its agent has not been configured")
+                        })),
+                        () = clock.sleep(HEALTH_PATIENCE) => Err(Error::unavailable("its agent does not answer")),
+                    };
+                    (id, answer)
+                });
+            }
+        }
+        asked.join_all().await.into_iter().collect()
     }
 
     /// Plans a change and has it accepted as a job. When the cluster changes in between it is planned again.
@@ -130,7 +237,7 @@ impl Control {
     /// # Errors
     /// `NotFound`, naming those that there are.
     pub async fn cluster(&self, name: &str) -> Result<Cluster> {
-        if let Some(cluster) = provider_core::Records::cluster_named(&self.store, name).await? {
+        if let Some(cluster) = Records::cluster_named(&self.store, name).await? {
             return Ok(cluster);
         }
         let names: Vec<_> =
@@ -162,11 +269,14 @@ impl Control {
         warnings: Vec<String>,
     ) -> Result<Planned> {
         let look = self.look(runtime).await?;
-        let facts = match provider.interface.check_resource(&look, &change).await {
+        let mut facts = match provider.interface.check_resource(&look, &change).await {
             // Whoever must end it can't wait for a provider that does not answer.
             Err(_) if change.action.is_forced() => Facts::none(change.before.zone.clone(), self.clock.now()),
             facts => facts?,
         };
+        if change.action == Action::RecoverClusters {
+            facts.nodes = self.observe(&change.before).await?;
+        }
         if facts.needs_frontgate && change.before.frontgate.is_none() {
             return Err(Error::unsupported(format!(
                 "the network of cluster `{}` needs a frontgate, and there is none",

@@ -6,12 +6,13 @@
 //!
 //! Start reading at [`Control`], then [`Executor`], then [`Tenure`].
 
+mod change;
 mod control;
 mod executor;
 mod job;
 mod store;
 mod task;
 
-pub use control::{Control, Planned, ProviderSource, Request, Submitted};
+pub use control::{Aim, Control, Planned, ProviderSource, Request, Submitted};
 pub use executor::{Executor, Settings};
 pub use store::*;

@@ -1,7 +1,8 @@
 //! What agents do, and the control side's way to them.
 
 use crate::{
-    AgentVerb, CloudCall, ClusterId, Error, NodeId, Records, Result, Secret, Secrets, Token, metadata,
+    AgentVerb, CloudCall, ClusterId, Error, Health, HealthCheck, NodeId, Records, Result, Secret, Secrets,
+    Token, metadata,
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,18 @@ pub enum Command {
         /// An absolute path on the node.
         mount_point: String,
     },
+    /// Wait until the health check says that the node works; a node without one does. Fails after `timeout_s`.
+    AwaitHealthy {
+        /// Seconds to wait.
+        timeout_s: u32,
+    },
+    /// Change which keys may log in as the node's administrator.
+    Keys {
+        /// Let these, in OpenSSH's format.
+        attach: Vec<String>,
+        /// No longer let these.
+        detach: Vec<String>,
+    },
     /// Run a shell command line.
     Service {
         /// The service's name, for the log.
@@ -40,6 +53,8 @@ pub enum Command {
         cmd: String,
         /// Seconds until it and its children are killed.
         timeout_s: u32,
+        /// Parameters that an operator gave; the command finds each as `PITRIX_PARAM_` and its name in capitals.
+        params: BTreeMap<String, String>,
     },
 }
 
@@ -59,6 +74,8 @@ pub struct Configuration {
     pub metadata: Secret,
     /// The kind of key pair to make unless there is one; the report carries its public half.
     pub passphraseless: Option<String>,
+    /// How to tell that the application works; the agent checks while services are started.
+    pub health_check: Option<HealthCheck>,
     /// A command whose first output line becomes the node's token; the report carries it.
     pub custom_metadata: Option<(String, u32)>,
 }
@@ -127,6 +144,8 @@ pub struct AgentStatus {
     pub node: Option<NodeId>,
     /// How many processes of the application run under it.
     pub processes: u32,
+    /// Whether the application works; none until the node is configured.
+    pub health: Option<Health>,
 }
 
 /// The control side of the agents. `agent` is the address on record, for example `unix:/path`.

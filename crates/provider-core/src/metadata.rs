@@ -2,14 +2,16 @@
 //!
 //! ```json
 //! { "self": {..}, "hosts": { "<role>": { "<node>": {..} } }, "cluster": {..}, "env": {..},
-//!   "links": { "<name>": { "hosts": {..}, "endpoints": {..} } } }
+//!   "links": { "<name>": { "hosts": {..}, "endpoints": {..} } },
+//!   "adding_hosts": { "<role>": { "<node>": {..} } }, "deleting_hosts": { "<node>": {..} } }
 //! ```
+//! While the cluster scales, `adding_hosts` and `deleting_hosts` hold the nodes that come and go.
 //! A node sees the hosts of the whole cluster and the parameters of its own role only. Numbers keep their
 //! exact digits; secrets are references, resolved inside a call's `send`.
 
 use crate::{
     AgentApi, AgentCall, AgentVerb, Archive, Cluster, Command, Configuration, Disk, EnvValue, Error, NodeId,
-    PackageFile, Result, RoleName, Secret, Secrets, Template,
+    PackageFile, Result, RoleName, Secret, Secrets, Template, Transition,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -17,6 +19,8 @@ use std::collections::BTreeMap;
 
 /// The key of an object that stands for a secret.
 const SECRET: &str = "$secret";
+/// Seconds that a node may take to become healthy.
+pub const HEALTHY_S: u32 = 600;
 
 /// The metadata that `node` may see, with references in the place of secrets. `linked` are the clusters
 /// behind its links, by link name.
@@ -39,6 +43,7 @@ pub fn metadata(cluster: &Cluster, node: &NodeId, linked: &BTreeMap<String, Clus
             (name.clone(), json!({ "hosts": hosts(other), "endpoints": other.spec.endpoints }))
         })
         .collect();
+    let scales = cluster.transition == Some(Transition::Scaling);
     json!({
         "self": host(cluster, node),
         "hosts": hosts(cluster),
@@ -53,18 +58,38 @@ pub fn metadata(cluster: &Cluster, node: &NodeId, linked: &BTreeMap<String, Clus
         },
         "env": env.unwrap_or_default(),
         "links": links,
+        "adding_hosts": hosts_where(cluster, |id| scales && cluster.joining.contains(id)),
+        "deleting_hosts": if scales { leaving(cluster) } else { json!({}) },
     })
 }
 
 fn hosts(cluster: &Cluster) -> Value {
+    hosts_where(cluster, |_| true)
+}
+
+fn hosts_where(cluster: &Cluster, is_meant: impl Fn(&NodeId) -> bool) -> Value {
     let mut hosts: BTreeMap<&RoleName, Map<String, Value>> = BTreeMap::new();
-    for (id, node) in &cluster.spec.nodes {
+    for (id, spec) in &cluster.spec.nodes {
         // A node without an address can't be reached yet; nobody is told of it.
-        if cluster.nodes.get(id).and_then(|n| n.instance.as_ref()).is_some_and(|i| i.private_ip.is_some()) {
-            hosts.entry(&node.role).or_default().insert(id.to_string(), host(cluster, id));
+        let instance = cluster.nodes.get(id).and_then(|node| node.instance.as_ref());
+        if is_meant(id) && instance.is_some_and(|instance| instance.private_ip.is_some()) {
+            hosts.entry(&spec.role).or_default().insert(id.to_string(), host(cluster, id));
         }
     }
     json!(hosts)
+}
+
+/// The nodes that are no longer wanted and still have an address.
+fn leaving(cluster: &Cluster) -> Value {
+    let gone = cluster.nodes.iter().filter(|(id, _)| !cluster.spec.nodes.contains_key(id));
+    let hosts = gone.filter_map(|(id, node)| {
+        let instance = node.instance.as_ref()?;
+        Some((
+            id.to_string(),
+            json!({ "node_id": id, "instance_id": instance.id, "ip": instance.private_ip.as_ref()? }),
+        ))
+    });
+    json!(hosts.collect::<Map<_, _>>())
 }
 
 fn host(cluster: &Cluster, id: &NodeId) -> Value {
@@ -119,7 +144,13 @@ pub(crate) async fn command(api: &AgentApi, call: &AgentCall) -> Result<Command>
     };
     Ok(match &call.verb {
         AgentVerb::Configure => Command::Configure(Box::new(configuration(api, &cluster, call).await?)),
-        AgentVerb::Metadata => Command::Metadata(snapshot(api, &cluster, &call.node).await?),
+        AgentVerb::Metadata { settled } => {
+            let mut cluster = cluster;
+            if *settled {
+                cluster.transition = None;
+            }
+            Command::Metadata(snapshot(api, &cluster, &call.node).await?)
+        }
         AgentVerb::Mount { disk } => {
             let (spec, Disk { device, .. }) = mount(disk).ok_or_else(|| gone("the disk"))?;
             Command::Mount {
@@ -129,12 +160,13 @@ pub(crate) async fn command(api: &AgentApi, call: &AgentCall) -> Result<Command>
                 mount_options: spec.mount_options,
             }
         }
-        AgentVerb::Unmount { disk } => {
-            let (spec, _) = mount(disk).ok_or_else(|| gone("the disk"))?;
-            Command::Unmount { mount_point: spec.mount_point }
-        }
-        AgentVerb::Service { service, cmd, timeout_s } => {
-            Command::Service { name: service.as_str().to_owned(), cmd: cmd.clone(), timeout_s: *timeout_s }
+        AgentVerb::Unmount { mount_point, .. } => Command::Unmount { mount_point: mount_point.clone() },
+        AgentVerb::AwaitHealthy => Command::AwaitHealthy { timeout_s: HEALTHY_S },
+        AgentVerb::AttachKeys { keys } => Command::Keys { attach: keys.clone(), detach: Vec::new() },
+        AgentVerb::DetachKeys { keys } => Command::Keys { attach: Vec::new(), detach: keys.clone() },
+        AgentVerb::Service { service, cmd, timeout_s, params } => {
+            let (name, cmd, params) = (service.as_str().to_owned(), cmd.clone(), params.clone());
+            Command::Service { name, cmd, timeout_s: *timeout_s, params }
         }
     })
 }
@@ -161,6 +193,7 @@ async fn configuration(api: &AgentApi, cluster: &Cluster, call: &AgentCall) -> R
         templates: templates(&package, name)?,
         metadata: snapshot(api, cluster, &call.node).await?,
         passphraseless: role.and_then(|role| role.passphraseless.clone()),
+        health_check: role.and_then(|role| role.health_check.clone()).filter(|check| check.enable),
         custom_metadata: role
             .and_then(|role| role.custom_metadata.as_ref())
             .map(|service| (service.cmd.clone(), service.timeout_s)),

@@ -3,7 +3,7 @@
 use crate::{DiskId, Facts, NodeId, ServiceName, TaskId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// What a job will do. Made by `split_job_into_tasks`, a pure function; equal inputs give equal bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -145,9 +145,27 @@ pub enum AgentVerb {
     Unmount {
         /// Which disk.
         disk: DiskId,
+        /// Where it is mounted. The disk may no longer be wanted, so that nothing else says so.
+        mount_point: String,
     },
-    /// Take new metadata; render what changed and run its reload commands.
-    Metadata,
+    /// Take new metadata; render what changed and run its reload commands. While its cluster scales the metadata
+    /// names the nodes that come and go.
+    Metadata {
+        /// Leave those names out: the scaling is over.
+        settled: bool,
+    },
+    /// Wait until the node's health check says that it works; a node without one does.
+    AwaitHealthy,
+    /// Let these keys log in, in OpenSSH's format. Keys that may already stay.
+    AttachKeys {
+        /// Which.
+        keys: Vec<String>,
+    },
+    /// No longer let these keys log in.
+    DetachKeys {
+        /// Which.
+        keys: Vec<String>,
+    },
     /// Run a service command of the package.
     Service {
         /// Which service.
@@ -156,6 +174,9 @@ pub enum AgentVerb {
         cmd: String,
         /// Seconds until it is killed.
         timeout_s: u32,
+        /// Parameters that an operator gave; the command finds each as `PITRIX_PARAM_` and its name in capitals.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        params: BTreeMap<String, String>,
     },
 }
 
@@ -167,8 +188,11 @@ impl fmt::Display for Work {
             Self::Cloud(Directive::Own { kind, .. }) => f.write_str(kind),
             Self::Agent(AgentVerb::Configure) => f.write_str("configure"),
             Self::Agent(AgentVerb::Mount { disk }) => write!(f, "mount {disk}"),
-            Self::Agent(AgentVerb::Unmount { disk }) => write!(f, "unmount {disk}"),
-            Self::Agent(AgentVerb::Metadata) => f.write_str("push metadata"),
+            Self::Agent(AgentVerb::Unmount { disk, .. }) => write!(f, "unmount {disk}"),
+            Self::Agent(AgentVerb::Metadata { .. }) => f.write_str("push metadata"),
+            Self::Agent(AgentVerb::AwaitHealthy) => f.write_str("await health"),
+            Self::Agent(AgentVerb::AttachKeys { keys }) => write!(f, "attach {} keys", keys.len()),
+            Self::Agent(AgentVerb::DetachKeys { keys }) => write!(f, "detach {} keys", keys.len()),
             Self::Agent(AgentVerb::Service { cmd, .. }) => write!(f, "run `{cmd}`"),
             Self::AwaitFrontgate => f.write_str("await frontgate"),
         }

@@ -11,6 +11,7 @@ use crate::{
 /// The engine applies it in the transaction that stores the fact: when work has started, so that no resource
 /// is ever unknown, and when it is done.
 pub fn record(cluster: &mut Cluster, task: &Task, fact: &Fact) -> bool {
+    let app = cluster.spec.app.clone();
     let Some(node) = task.node.as_ref().and_then(|id| cluster.nodes.get_mut(id)) else {
         return false;
     };
@@ -20,7 +21,9 @@ pub fn record(cluster: &mut Cluster, task: &Task, fact: &Fact) -> bool {
             let new = || Instance { id: id.clone(), private_ip: None, public_ip: None, agent: None };
             let instance = node.instance.get_or_insert_with(new);
             if instance.id != *id {
+                // It replaces one that is gone, and nothing is attached to it yet.
                 *instance = new();
+                node.disks.values_mut().for_each(|disk| disk.device = None);
             }
         }
         (
@@ -74,6 +77,7 @@ pub fn record(cluster: &mut Cluster, task: &Task, fact: &Fact) -> bool {
         (Work::Agent(AgentVerb::Configure), Fact::Agent(report)) => {
             node.public_key.clone_from(&report.public_key);
             node.token.clone_from(&report.token);
+            node.app = Some(app);
         }
         _ => {}
     }

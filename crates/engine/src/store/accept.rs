@@ -7,7 +7,7 @@ use super::{
     job::{JobDoc, job_id},
     *,
 };
-use provider_core::{ActionKind, Change, ClusterStatus, Node, Plan, Policy, stored};
+use provider_core::{ActionKind, Change, ClusterSpec, ClusterStatus, Node, NodeId, Plan, Policy, stored};
 use std::collections::BTreeSet;
 
 /// A planned change that somebody wants carried out.
@@ -202,6 +202,27 @@ impl<'a> Acceptance<'a> {
         ))
     }
 
+    /// Nodes that are added join until a job has succeeded.
+    fn joining(&self) -> BTreeSet<NodeId> {
+        let Change { before, after, .. } = self.change;
+        let wanted = after.nodes.keys();
+        let joins = |id: &&NodeId| {
+            before.joining.contains(*id)
+                || self.action == ActionKind::AddClusterNodes && !before.spec.nodes.contains_key(*id)
+        };
+        wanted.filter(joins).cloned().collect()
+    }
+
+    /// Where a rollback will lead. An upgrade that is asked for once more does not forget where it came from.
+    fn previous(&self) -> Option<Box<ClusterSpec>> {
+        let Change { before, after, .. } = self.change;
+        match self.action {
+            ActionKind::UpgradeCluster if after.app != before.spec.app => Some(Box::new(before.spec.clone())),
+            ActionKind::RollbackCluster => None,
+            _ => before.previous.clone(),
+        }
+    }
+
     async fn put_cluster(&mut self, revision: u64) -> Result<()> {
         let Change { before, after, .. } = self.change;
         let new = before.revision == 0;
@@ -213,6 +234,8 @@ impl<'a> Acceptance<'a> {
             vpc: if new { facts.vpc.clone() } else { before.vpc.clone() },
             frontgate: before.frontgate.clone(),
             last_error: before.last_error.clone(),
+            joining: self.joining(),
+            previous: self.previous(),
         };
         sqlx::query(concat!(
             "INSERT INTO cluster (id, name, runtime, app, status, revision, links, doc) ",

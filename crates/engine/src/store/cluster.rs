@@ -3,7 +3,7 @@
 use super::{error::failed, secret::random_name, *};
 use provider_core::{ClusterSpec, ClusterStatus, Node, NodeId, Transition, VpcId, Zone, stored};
 use serde::{Deserialize, Serialize, de::IntoDeserializer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Which clusters to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,10 @@ pub(super) struct ClusterDoc {
     pub(super) frontgate: Option<ClusterId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) last_error: Option<Error>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) joining: BTreeSet<NodeId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) previous: Option<Box<ClusterSpec>>,
 }
 
 impl stored::Stored for ClusterDoc {
@@ -115,6 +119,8 @@ fn cluster((id, runtime, status, revision, doc, nodes): Row) -> Result<Cluster> 
         vpc: doc.vpc,
         frontgate: doc.frontgate,
         last_error: doc.last_error,
+        joining: doc.joining,
+        previous: doc.previous,
     })
 }
 

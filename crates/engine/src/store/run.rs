@@ -171,6 +171,7 @@ async fn end(row: &mut Row<'_>, fold: &Fold, error: Option<Error>, now: Timestam
         JobState::Succeeded => {
             row.status = row.action.leads_to().unwrap_or(row.status);
             row.doc.last_error = None;
+            row.doc.joining.clear();
         }
         _ => row.doc.last_error = error.clone().or(row.doc.last_error.take()),
     }

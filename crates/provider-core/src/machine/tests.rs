@@ -20,7 +20,7 @@ fn plan(layers: &[&str]) -> Arc<Plan> {
         tasks: words
             .split(' ')
             .map(|word| Task {
-                work: Work::Agent(AgentVerb::Metadata),
+                work: Work::Agent(AgentVerb::AwaitHealthy),
                 node: Some(word.trim_end_matches('?')).filter(|node| *node != "-").map(NodeId::new),
                 failure_allowed: word.ends_with('?'),
                 timeout_s: 1,

@@ -1,8 +1,10 @@
 //! The cluster as it is on record: what was wanted, and what providers and agents have reported.
 
-use crate::{ClusterId, ClusterSpec, DiskId, Error, NodeId, ResourceId, RuntimeId, VpcId, Zone};
+use crate::{
+    AppVersionId, ClusterId, ClusterSpec, DiskId, Error, NodeId, ResourceId, RuntimeId, VpcId, Zone,
+};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A cluster on record. Only [`record`](crate::record()) changes its nodes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +35,12 @@ pub struct Cluster {
     /// Why the newest job failed; gone when one succeeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<Error>,
+    /// The nodes that were added and have not come to work yet.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub joining: BTreeSet<NodeId>,
+    /// What it was before its newest upgrade was accepted: where a rollback leads. Gone once one has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Box<ClusterSpec>>,
 }
 
 impl Cluster {
@@ -51,6 +59,8 @@ impl Cluster {
             vpc: None,
             frontgate: None,
             last_error: None,
+            joining: BTreeSet::new(),
+            previous: None,
         }
     }
 
@@ -112,6 +122,7 @@ pub enum Transition {
     Recovering,
     Deleting,
     Ceasing,
+    Serving,
 }
 
 /// A node on record.
@@ -131,6 +142,9 @@ pub struct Node {
     /// What its custom metadata command printed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// The app version that it was last configured with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppVersionId>,
 }
 
 /// What we did with a node.

@@ -1,9 +1,6 @@
 //! Jobs: one action on one cluster.
 
-use crate::{
-    AppVersionId, Cluster, ClusterId, ClusterSpec, ClusterStatus, JobId, NodeId, Plan, RoleName, Timestamp,
-    Transition,
-};
+use crate::{AppVersionId, Cluster, ClusterSpec, ClusterStatus, NodeId, RoleName, ServiceName, Transition};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,6 +43,8 @@ pub enum Action {
     UpgradeCluster {
         /// The version to reach.
         to: AppVersionId,
+        /// Runs the package's `backup` service first, if it has one.
+        backup: bool,
     },
     /// Go back to the version before.
     RollbackCluster,
@@ -62,6 +61,14 @@ pub enum Action {
     DetachKeyPairs {
         /// Public keys in OpenSSH's format.
         keys: Vec<String>,
+    },
+    /// Run a service of the package, for example `backup`.
+    RunService {
+        /// Which.
+        service: ServiceName,
+        /// Its parameters.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        params: BTreeMap<String, String>,
     },
 }
 
@@ -99,6 +106,7 @@ pub enum ActionKind {
     CeaseClusters,
     AttachKeyPairs,
     DetachKeyPairs,
+    RunService,
 }
 
 impl Action {
@@ -125,13 +133,14 @@ impl Action {
             Self::CeaseClusters => ActionKind::CeaseClusters,
             Self::AttachKeyPairs { .. } => ActionKind::AttachKeyPairs,
             Self::DetachKeyPairs { .. } => ActionKind::DetachKeyPairs,
+            Self::RunService { .. } => ActionKind::RunService,
         }
     }
 }
 
 impl ActionKind {
     /// Every action.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::CreateCluster,
         Self::StartClusters,
         Self::StopClusters,
@@ -147,6 +156,7 @@ impl ActionKind {
         Self::CeaseClusters,
         Self::AttachKeyPairs,
         Self::DetachKeyPairs,
+        Self::RunService,
     ];
 
     /// The verb that users type.
@@ -167,6 +177,7 @@ impl ActionKind {
             Self::CeaseClusters => "cease",
             Self::AttachKeyPairs => "attach-key",
             Self::DetachKeyPairs => "detach-key",
+            Self::RunService => "run",
         }
     }
 
@@ -181,6 +192,7 @@ impl ActionKind {
             Self::AddClusterNodes | Self::DeleteClusterNodes => Transition::Scaling,
             Self::ResizeCluster => Transition::Resizing,
             Self::UpdateClusterEnv | Self::AttachKeyPairs | Self::DetachKeyPairs => Transition::Updating,
+            Self::RunService => Transition::Serving,
             Self::UpgradeCluster => Transition::Upgrading,
             Self::RollbackCluster => Transition::RollingBack,
             Self::RecoverClusters => Transition::Recovering,
@@ -197,7 +209,6 @@ impl ActionKind {
             Self::StartClusters => &[Stopped, Active, Pending],
             Self::DeleteClusters => &[Pending, Active, Stopped],
             Self::CeaseClusters => &[Pending, Active, Stopped, Deleted],
-            Self::UpgradeCluster | Self::RollbackCluster | Self::RecoverClusters => &[Active, Stopped],
             Self::AttachKeyPairs | Self::DetachKeyPairs => &[Active, Pending],
             _ => &[Active],
         }
@@ -209,7 +220,7 @@ impl ActionKind {
             Self::StopClusters => Some(ClusterStatus::Stopped),
             Self::DeleteClusters => Some(ClusterStatus::Deleted),
             Self::CeaseClusters => Some(ClusterStatus::Ceased),
-            Self::AttachKeyPairs | Self::DetachKeyPairs => None,
+            Self::AttachKeyPairs | Self::DetachKeyPairs | Self::RunService => None,
             _ => Some(ClusterStatus::Active),
         }
     }
@@ -225,28 +236,6 @@ pub struct Change {
     pub before: Cluster,
     /// What it shall become.
     pub after: ClusterSpec,
-}
-
-/// An accepted job.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Job {
-    /// Its id.
-    pub id: JobId,
-    /// The cluster that it works on.
-    pub cluster: ClusterId,
-    /// What it does.
-    pub action: Action,
-    /// How; immutable from acceptance on.
-    pub plan: Plan,
-    /// How far it is.
-    pub state: JobState,
-    /// How often it was started: 1, and one more for each retry.
-    pub run: u32,
-    /// When it was accepted.
-    pub created: Timestamp,
-    /// When it ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended: Option<Timestamp>,
 }
 
 /// How far a job is.

@@ -61,6 +61,9 @@ pub struct Facts {
     /// What the change needs of each quota, and what is left.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headroom: BTreeMap<String, Headroom>,
+    /// What was found of each node, for a recovery.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub nodes: BTreeMap<NodeId, NodeFacts>,
     /// Everything that stands in the way, all at once. Not empty means that the change is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shortfalls: Vec<Shortfall>,
@@ -79,6 +82,7 @@ impl Facts {
             needs_frontgate: false,
             roles: BTreeMap::new(),
             headroom: BTreeMap::new(),
+            nodes: BTreeMap::new(),
             shortfalls: Vec::new(),
             extra: Value::Null,
         }
@@ -94,6 +98,30 @@ pub struct RoleFacts {
     /// The provider's image id; empty where there are no images.
     #[serde(default)]
     pub image: String,
+}
+
+/// What was found of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeFacts {
+    /// Its instance, as the provider has it.
+    pub instance: InstanceState,
+    /// What its agent says of the application; none when the agent could not be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+}
+
+/// Whether the application on a node works, as its agent sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Whether its services are meant to run: the last start was not followed by a stop.
+    pub started: bool,
+    /// Whether the last checks say that it works. A node without a check works while its services are started.
+    pub healthy: bool,
+    /// Since when that is so.
+    pub since: Timestamp,
+    /// What is wrong, in a line, for example `health check failed 3 times`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
 }
 
 /// One quota.

@@ -40,6 +40,9 @@ pub struct ClusterSpec {
     /// Versions that this one can be upgraded from; empty means that the package does not restrict it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub upgrade_policy: Vec<String>,
+    /// What going back from this version to the one before takes.
+    #[serde(default, skip_serializing_if = "Rollback::is_safe")]
+    pub rollback: Rollback,
     /// How backups are taken, as the package declares it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_policy: Option<String>,
@@ -66,6 +69,26 @@ impl ClusterSpec {
         let mut nodes: Vec<_> = self.nodes.iter().filter(|(_, node)| node.role == *role).collect();
         nodes.sort_by_key(|(_, node)| node.server_id);
         nodes.into_iter()
+    }
+}
+
+/// What going back from a version to the one before takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rollback {
+    /// Nothing: the version before reads the data of this one.
+    #[default]
+    Safe,
+    /// A backup that was taken before the upgrade must be restored.
+    NeedsRestore,
+    /// It can't be done.
+    Impossible,
+}
+
+impl Rollback {
+    /// Whether it needs nothing.
+    pub fn is_safe(&self) -> bool {
+        *self == Self::Safe
     }
 }
 

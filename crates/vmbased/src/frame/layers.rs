@@ -86,7 +86,12 @@ pub(super) fn unmount(nodes: &[NodeView<'_>]) -> Layer {
     disks(
         "unmount volumes",
         nodes,
-        |disk| Work::Agent(AgentVerb::Unmount { disk }),
+        |disk| {
+            let node = nodes.iter().find(|node| *node.id == disk.node);
+            let wanted = node.and_then(|node| node.agent_role()?.disks.get(disk.index as usize));
+            let mount_point = wanted.map(|disk| disk.mount_point.clone()).unwrap_or_default();
+            Work::Agent(AgentVerb::Unmount { disk, mount_point })
+        },
         UNMOUNT_S,
         |node| node.disks().filter(|index| node.agent_role().is_some() && node.is_attached(*index)).collect(),
     )
@@ -97,7 +102,7 @@ pub(super) fn configure(nodes: &[NodeView<'_>]) -> Layer {
 }
 
 pub(super) fn push_metadata(nodes: &[NodeView<'_>]) -> Layer {
-    agents("push metadata", nodes, &AgentVerb::Metadata, METADATA_S)
+    agents("push metadata", nodes, &AgentVerb::Metadata { settled: false }, METADATA_S)
 }
 
 /// One layer of both, which don't need each other.

@@ -49,6 +49,7 @@ fn task(node: &NodeView<'_>, service: &ServiceName, declared: &Service) -> Task 
         service: service.clone(),
         cmd: declared.cmd.clone(),
         timeout_s: declared.timeout_s,
+        params: BTreeMap::new(),
     };
     let mut task = node_task(node, Work::Agent(verb), declared.timeout_s.saturating_add(GRACE_S));
     task.failure_allowed = *service == ServiceName::Destroy && declared.allow_force;

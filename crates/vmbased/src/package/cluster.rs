@@ -113,6 +113,7 @@ pub(super) fn read_cluster(
         global_uuid: block.global_uuid,
         advanced_actions: block.advanced_actions,
         upgrade_policy: block.upgrade_policy,
+        rollback: block.rollback,
         backup_policy: block.backup_policy,
         incremental_backup_supported: block.incremental_backup_supported,
         display_tabs: as_value(&block.display_tabs, block.display_tabs.is_empty()),

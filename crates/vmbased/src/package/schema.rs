@@ -1,6 +1,6 @@
 //! The shape of a cluster document. These types are the schema: what they don't name is refused.
 
-use provider_core::{AdvancedAction, ContainerKind, ScalingPolicy};
+use provider_core::{AdvancedAction, ContainerKind, Rollback, ScalingPolicy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +28,8 @@ pub(super) struct ClusterBlock {
     pub(super) backup_policy: Option<String>,
     #[serde(default)]
     pub(super) upgrade_policy: Vec<String>,
+    #[serde(default)]
+    pub(super) rollback: Rollback,
     #[serde(default)]
     pub(super) endpoints: BTreeMap<String, EndpointBlock>,
     #[serde(default)]

@@ -35,8 +35,11 @@ fn verb(task: &Task) -> String {
         Work::Agent(AgentVerb::Configure) => "configure".into(),
         Work::Agent(AgentVerb::Mount { .. }) => "mount".into(),
         Work::Agent(AgentVerb::Unmount { .. }) => "unmount".into(),
-        Work::Agent(AgentVerb::Metadata) => "push".into(),
+        Work::Agent(AgentVerb::Metadata { .. }) => "push".into(),
         Work::Agent(AgentVerb::Service { cmd, .. }) => format!("`{cmd}`"),
+        Work::Agent(AgentVerb::AwaitHealthy) => "healthy".into(),
+        Work::Agent(AgentVerb::AttachKeys { .. }) => "attach keys".into(),
+        Work::Agent(AgentVerb::DetachKeys { .. }) => "detach keys".into(),
         Work::AwaitFrontgate => "await".into(),
     }
 }
@@ -45,7 +48,7 @@ fn verb(task: &Task) -> String {
 fn disk(task: &Task) -> Option<u32> {
     match &task.work {
         Work::Cloud(Directive::Volume { disk, .. })
-        | Work::Agent(AgentVerb::Mount { disk } | AgentVerb::Unmount { disk }) => {
+        | Work::Agent(AgentVerb::Mount { disk } | AgentVerb::Unmount { disk, .. }) => {
             assert_eq!(Some(&disk.node), task.node.as_ref(), "a disk task belongs to the disk's node");
             Some(disk.index)
         }

@@ -61,7 +61,7 @@ fn check_needs(cluster: &Cluster, task: &Task) {
         Work::Agent(verb) => {
             let role = cluster.spec.role_of(id).unwrap();
             let disk_is_there = match verb {
-                AgentVerb::Mount { disk } | AgentVerb::Unmount { disk } => {
+                AgentVerb::Mount { disk } | AgentVerb::Unmount { disk, .. } => {
                     cluster.disk(disk).is_some_and(|disk| disk.device.is_some())
                 }
                 _ => true,

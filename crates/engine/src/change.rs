@@ -1,0 +1,184 @@
+//! What a cluster shall become by an action, and which action other answers ask for. Pure.
+
+use crate::Aim;
+use provider_core::{Action, Cluster, ClusterSpec, Error, NodeId, Result, RoleName, Rollback, Size};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What `before` shall become by `action`, for all actions but those that need a package.
+///
+/// # Errors
+/// `Invalid` or `NotFound` when the action does not fit the cluster; `Conflict` when there is nothing to go back to.
+pub(crate) fn after(before: &Cluster, action: &Action) -> Result<ClusterSpec> {
+    let spec = before.spec.clone();
+    match action {
+        Action::DeleteClusterNodes { nodes } => without(before, spec, nodes),
+        Action::ResizeCluster { roles } => resized(spec, roles),
+        Action::RollbackCluster => previous(before),
+        Action::RunService { service, .. } => {
+            let name = service.as_str();
+            let mut all = spec.roles.values().flat_map(|role| role.services.keys());
+            if all.clone().any(|known| known == service) {
+                return Ok(spec);
+            }
+            let known: BTreeSet<_> = all.by_ref().map(|service| service.as_str()).collect();
+            Err(Error::not_found(format!("`{}` has no service `{name}`", before.spec.app))
+                .hint(format!("it has: {}", known.into_iter().collect::<Vec<_>>().join(", "))))
+        }
+        _ => Ok(spec),
+    }
+}
+
+fn without(before: &Cluster, mut spec: ClusterSpec, nodes: &BTreeSet<NodeId>) -> Result<ClusterSpec> {
+    // A node that an earlier attempt left half removed may be named again.
+    let unknown: Vec<_> =
+        nodes.iter().filter(|id| !before.nodes.contains_key(*id)).map(|id| format!("`{id}`")).collect();
+    if !unknown.is_empty() {
+        let known: Vec<_> = before.nodes.keys().map(NodeId::as_str).collect();
+        return Err(Error::not_found(format!("cluster `{}` has no node {}", spec.name, unknown.join(", ")))
+            .hint(format!("it has: {}", known.join(", "))));
+    }
+    spec.nodes.retain(|id, _| !nodes.contains(id));
+    if spec.nodes.is_empty() {
+        return Err(Error::invalid(format!("cluster `{}` would have no node left", spec.name))
+            .hint("delete the cluster instead"));
+    }
+    Ok(spec)
+}
+
+fn resized(mut spec: ClusterSpec, roles: &BTreeMap<RoleName, Size>) -> Result<ClusterSpec> {
+    let before = spec.roles.clone();
+    for (name, size) in roles {
+        let known: Vec<_> = before.keys().map(RoleName::as_str).collect();
+        let role = spec.roles.get_mut(name).ok_or_else(|| {
+            Error::not_found(format!("there is no role `{name}`"))
+                .hint(format!("there are: {}", known.join(", ")))
+        })?;
+        role.cpu = size.cpu.unwrap_or(role.cpu);
+        role.memory_mib = size.memory_mib.unwrap_or(role.memory_mib);
+        if let Some(gib) = size.disk_gib {
+            if role.disks.is_empty() {
+                return Err(Error::invalid(format!("role `{name}` has no data disk")));
+            }
+            if let Some(disk) = role.disks.iter().find(|disk| disk.size_gib > gib) {
+                return Err(Error::invalid(format!(
+                    "a disk of role `{name}` has {} GiB and can't shrink to {gib} GiB",
+                    disk.size_gib
+                ))
+                .hint("disks only grow"));
+            }
+            role.disks.iter_mut().for_each(|disk| disk.size_gib = gib);
+        }
+    }
+    if spec.roles == before {
+        return Err(Error::invalid(format!("cluster `{}` has this size already", spec.name)));
+    }
+    Ok(spec)
+}
+
+fn previous(before: &Cluster) -> Result<ClusterSpec> {
+    let attempt = format!("rolling `{}` back from {}", before.spec.name, before.spec.app);
+    match before.spec.rollback {
+        Rollback::Safe => {}
+        Rollback::NeedsRestore => {
+            return Err(Error::unsupported(format!("{attempt}: the package says that this needs a restore"))
+                .hint("create a cluster of the version before and restore a backup there"));
+        }
+        Rollback::Impossible => {
+            return Err(Error::unsupported(format!("{attempt}: the package says that this is impossible")));
+        }
+    }
+    let Some(previous) = &before.previous else {
+        return Err(Error::conflict(format!("{attempt}: no upgrade is on record")));
+    };
+    // What has happened to its size since stays; what the version brought goes.
+    let mut spec = (**previous).clone();
+    spec.nodes.clone_from(&before.spec.nodes);
+    if let Some(node) = spec.nodes.values().find(|node| !spec.roles.contains_key(&node.role)) {
+        return Err(Error::conflict(format!(
+            "{attempt}: role `{}` has nodes and is not in {}",
+            node.role, spec.app
+        ))
+        .hint("delete these nodes first"));
+    }
+    Ok(spec)
+}
+
+/// Checks that `after` is a version that `before` can be upgraded to.
+///
+/// # Errors
+/// `Invalid` when it is not.
+pub(crate) fn check_upgrade(before: &Cluster, after: &ClusterSpec) -> Result<()> {
+    let (from, to) = (before.spec.app.as_str(), after.app.as_str());
+    let attempt = format!("upgrading `{}` from {from} to {to}", before.spec.name);
+    let name = |app: &str| app.split_once('@').map_or(app.to_owned(), |(name, _)| name.to_owned());
+    if name(from) != name(to) {
+        return Err(Error::invalid(format!("{attempt}: that is another application")));
+    }
+    let all_there = || before.spec.nodes.keys().all(|id| before.nodes[id].app.as_ref() == Some(&after.app));
+    if from == to && all_there() {
+        return Err(Error::conflict(format!("{attempt}: it has this version already")));
+    }
+    let version = from.split_once('@').map_or(from, |(_, version)| version);
+    if from != to && !after.upgrade_policy.is_empty() && !after.upgrade_policy.iter().any(|v| v == version) {
+        return Err(Error::invalid(format!("{attempt}: the package does not allow it"))
+            .hint(format!("{to} can be reached from: {}", after.upgrade_policy.join(", "))));
+    }
+    Ok(())
+}
+
+/// Which action turns `before` into `after`, for answers that were given for `aim`.
+///
+/// # Errors
+/// `Invalid` when nothing would change, or something that was not aimed at.
+pub(crate) fn of_answers(before: &Cluster, after: &ClusterSpec, aim: Aim) -> Result<Action> {
+    let name = &before.spec.name;
+    let gone: BTreeSet<_> =
+        before.spec.nodes.keys().filter(|id| !after.nodes.contains_key(*id)).cloned().collect();
+    let comes = after.nodes.keys().any(|id| !before.spec.nodes.contains_key(id));
+    match aim {
+        Aim::Scale => {
+            let mut same_nodes = after.clone();
+            same_nodes.nodes.clone_from(&before.spec.nodes);
+            same_nodes.conf.clone_from(&before.spec.conf);
+            if same_nodes != before.spec {
+                return Err(Error::invalid(format!("scaling `{name}` would change more than its nodes"))
+                    .hint("change parameters with `pitrix cluster update-env`, sizes with `pitrix cluster resize`"));
+            }
+            match (comes, gone.is_empty()) {
+                (true, true) => Ok(Action::AddClusterNodes),
+                (false, false) => Ok(Action::DeleteClusterNodes { nodes: gone }),
+                (true, false) => {
+                    Err(Error::invalid(format!("scaling `{name}`: some nodes would come and others go"))
+                        .hint("do one after the other"))
+                }
+                (false, true) => {
+                    Err(Error::conflict(format!("scaling `{name}`: it has these nodes already")))
+                }
+            }
+        }
+        Aim::Env => {
+            if comes || !gone.is_empty() {
+                return Err(Error::invalid(format!(
+                    "changing parameters of `{name}` would change its nodes"
+                ))
+                .hint("use `pitrix cluster scale`"));
+            }
+            let mut same_env = after.clone();
+            same_env.conf.clone_from(&before.spec.conf);
+            for (name, role) in &mut same_env.roles {
+                if let Some(before) = before.spec.roles.get(name) {
+                    role.env.clone_from(&before.env);
+                }
+            }
+            same_env.endpoints.clone_from(&before.spec.endpoints);
+            same_env.links.clone_from(&before.spec.links);
+            if same_env != before.spec {
+                return Err(Error::invalid(format!(
+                    "changing parameters of `{name}` would change more than that"
+                ))
+                .hint("change sizes with `pitrix cluster resize`"));
+            }
+            Ok(Action::UpdateClusterEnv)
+        }
+    }
+}
