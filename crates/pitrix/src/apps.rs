@@ -1,7 +1,7 @@
 //! `app`: packages to deploy.
 
 use crate::{
-    args::AppVerb,
+    args::{AppVerb, Format},
     exit::Outcome,
     inputs::{read_input, unreadable},
     print::{Column, Item, column, wide},
@@ -55,7 +55,6 @@ async fn push(site: &Site, screen: &Screen, path: &Path) -> Outcome {
         format!("app `{id}` was there already, with the same content")
     };
     screen.say(Tone::Good, "pushed", &text);
-    use crate::args::Format;
     match screen.format {
         Format::Table | Format::Wide => Ok(()),
         _ => {

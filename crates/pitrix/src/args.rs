@@ -16,9 +16,9 @@ pub(crate) struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 error, 2 usage, 3 invalid input, 4 not found, 5 conflict, 6 quota, 7 not authorized,
-8 timed out, 9 done in part, 130 left with Ctrl-C while the job goes on.
-Data goes to standard output, talk to standard error.";
+Exit codes: 0 done, 1 error, 2 usage, 3 invalid input, 4 not found, 5 conflict,
+6 quota, 7 not authorized, 8 timed out, 9 done in part, 130 left with Ctrl-C
+while the job goes on. Data goes to standard output, talk to standard error.";
 
 /// Options that every verb takes.
 #[derive(Clone, Debug, Args)]

@@ -32,7 +32,7 @@ pub(crate) async fn run(verb: ClusterVerb, site: &Site, screen: &Screen) -> Outc
             let views: Vec<_> = clusters.iter().map(ClusterView::new).collect();
             screen.list(&views, "there are no clusters; `pitrix cluster create` makes one")
         }
-        ClusterVerb::Describe(cluster) => show(site, screen, &site.control.cluster(&cluster.name).await?),
+        ClusterVerb::Describe(cluster) => show(screen, &site.control.cluster(&cluster.name).await?),
         ClusterVerb::Start { cluster, wait } => {
             submit(site, screen, &act(&cluster.name, Action::StartClusters), wait).await
         }
@@ -99,9 +99,9 @@ pub(crate) async fn carry_out(
         screen.data(&format!("{job}\n"))?;
         return summoned.map(drop).map_err(Failure::from);
     }
-    let info = follow(site, screen, job, after).await?;
+    let (info, took) = follow(site, screen, job, after).await?;
     let cluster = site.store().cluster(cluster).await?;
-    conclude(screen, &info, cluster.as_ref())?;
+    conclude(screen, &info, took, cluster.as_ref())?;
     let Some(cluster) = cluster else { return Ok(()) };
     match info.action {
         ActionKind::DeleteClusters => {
@@ -109,7 +109,7 @@ pub(crate) async fn carry_out(
             let keep_volumes = matches!(action, Action::DeleteClusters { keep_volumes: true, .. });
             say_what_is_left(site, screen, &cluster, keep_volumes).await
         }
-        _ if !matches!(screen.format, Format::Table | Format::Wide) => show(site, screen, &cluster),
+        _ if !matches!(screen.format, Format::Table | Format::Wide) => show(screen, &cluster),
         ActionKind::CreateCluster | ActionKind::StartClusters => {
             connect_lines(&cluster).iter().try_for_each(|line| screen.tell("connect", line))
         }
@@ -117,9 +117,9 @@ pub(crate) async fn carry_out(
     }
 }
 
-fn show(site: &Site, screen: &Screen, cluster: &Cluster) -> Outcome {
+fn show(screen: &Screen, cluster: &Cluster) -> Outcome {
     let view = ClusterView::new(cluster);
-    screen.one(&view, || view.sheet(screen, site.now()))
+    screen.one(&view, || view.sheet(screen))
 }
 
 /// Says what was kept and what is left of a deleted cluster. Asks the provider, so that it is not only our own

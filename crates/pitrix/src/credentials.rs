@@ -1,6 +1,11 @@
 //! Where the fields of a credential come from: a file, the environment, a command, a prompt. Never an argument.
 
-use crate::{args::CredentialSources, exit::Outcome, inputs::read_input, screen::Screen};
+use crate::{
+    args::CredentialSources,
+    exit::{Failure, Outcome},
+    inputs::read_input,
+    screen::Screen,
+};
 use provider_core::{Credential, Error, Result, Secret};
 use serde_json::Value;
 use std::{
@@ -101,7 +106,6 @@ fn from_command(field: &str, command: &str) -> Result<Secret> {
 }
 
 fn ask(screen: &Screen, field: &str) -> Outcome<Secret> {
-    use crate::exit::Failure;
     let missing = || Error::unauthorized(format!("credential field `{field}` is not given"));
     if !screen.is_interactive {
         let hint = "give it with `--credential-file`, `--credential-env` or `--credential-command`";
@@ -118,7 +122,7 @@ fn ask(screen: &Screen, field: &str) -> Outcome<Secret> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{args::Format, exit::Failure};
+    use crate::args::Format;
 
     fn read(wanted: &[&str], sources: &CredentialSources) -> String {
         match read_credential(&Screen::plain(Format::Table), "cloud", wanted, sources) {

@@ -25,8 +25,13 @@ const DEATHS: u32 = 3;
 ///
 /// # Errors
 /// [`Exit::Detached`] after Ctrl-C; `Unavailable` when no executor can be started. What the job itself came to
-/// is in the result.
-pub(crate) async fn follow(site: &Site, screen: &Screen, job: &JobId, after: u64) -> Outcome<JobInfo> {
+/// and how long its run took is in the result.
+pub(crate) async fn follow(
+    site: &Site,
+    screen: &Screen,
+    job: &JobId,
+    after: u64,
+) -> Outcome<(JobInfo, Duration)> {
     let plan = site.store().job_work(job).await?.plan;
     let mut view = View { screen, progress: Progress::new(&plan), drawn: 0, frame: 0 };
     let left = {
@@ -38,7 +43,7 @@ pub(crate) async fn follow(site: &Site, screen: &Screen, job: &JobId, after: u64
     };
     view.erase();
     match left {
-        Some(Ok(())) => Ok(site.store().job(job).await?),
+        Some(Ok(())) => Ok((site.store().job(job).await?, view.progress.took())),
         Some(Err(error)) => Err(error.into()),
         None => {
             screen.say(

@@ -3,7 +3,7 @@
 mod view;
 
 use crate::{
-    args::{JobVerb, Wait},
+    args::{Format, JobVerb, Wait},
     clusters::carry_out,
     exit::{Exit, Failure, Outcome},
     screen::{Screen, Span, Tone, count},
@@ -11,6 +11,7 @@ use crate::{
 };
 use engine::{EventFilter, JobInfo};
 use provider_core::{ActionKind, Cluster, Error, JobId, JobState, NodeStatus};
+use std::time::Duration;
 use view::JobView;
 
 /// Carries out a verb.
@@ -24,7 +25,10 @@ pub(crate) async fn run(verb: JobVerb, site: &Site, screen: &Screen) -> Outcome 
             };
             let mut views = Vec::new();
             for info in store.jobs(cluster.as_ref()).await? {
-                let calls = store.calls(&info.id).await?;
+                let calls = match screen.format {
+                    Format::Table | Format::Name => Vec::new(),
+                    _ => store.calls(&info.id).await?,
+                };
                 views.push(JobView::new(&info, &calls, site.now()));
             }
             screen.list(&views, "there are no jobs")
@@ -60,9 +64,12 @@ async fn watch(site: &Site, screen: &Screen, job: &JobId, wait: Wait, after: u64
 ///
 /// # Errors
 /// When it did not succeed, or not in all parts.
-pub(crate) fn conclude(screen: &Screen, info: &JobInfo, cluster: Option<&Cluster>) -> Outcome {
-    let took = info.ended.map(|ended| Span(ended.since(info.created)));
-    let took = took.map(|took| format!(" in {took}")).unwrap_or_default();
+pub(crate) fn conclude(
+    screen: &Screen,
+    info: &JobInfo,
+    took: Duration,
+    cluster: Option<&Cluster>,
+) -> Outcome {
     match info.state {
         JobState::Succeeded => {
             let text = match (info.action, cluster) {
@@ -71,7 +78,7 @@ pub(crate) fn conclude(screen: &Screen, info: &JobInfo, cluster: Option<&Cluster
                 }
                 (_, Some(cluster)) => standing(cluster),
             };
-            screen.say(Tone::Good, "done", &format!("{text}{took} (job {})", info.id));
+            screen.say(Tone::Good, "done", &format!("{text} in {} (job {})", Span(took), info.id));
             match &info.fold {
                 Some(fold) if !fold.failed.is_empty() => {
                     let failed = count(fold.failed.len(), "task");
@@ -108,8 +115,10 @@ fn standing(cluster: &Cluster) -> String {
 }
 
 fn next_steps(info: &JobInfo) -> String {
+    let failed = info.fold.as_ref().map_or(0, |fold| fold.failed.len());
+    let failed = if failed > 1 { format!(", {failed} of which failed") } else { String::new() };
     let mut text = format!(
-        "`pitrix job retry {0}` goes on from where it stands\n`pitrix job describe {0}` shows every task",
+        "`pitrix job retry {0}` goes on from where it stands\n`pitrix job describe {0}` shows every task{failed}",
         info.id
     );
     if info.action == ActionKind::CreateCluster {

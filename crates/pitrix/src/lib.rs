@@ -1,6 +1,6 @@
 //! The command line of Pitrix, as a library: a vendor's own binary is
 //!
-//! ```ignore
+//! ```no_run
 //! fn main() -> std::process::ExitCode {
 //!     pitrix::main(|| provider_core::Registry::discover(&["local", "mine"], &[]))
 //! }
@@ -21,9 +21,11 @@ mod exit;
 mod follow;
 mod inputs;
 mod jobs;
+mod orphans;
 mod plans;
 mod print;
 mod progress;
+mod providers;
 mod runtimes;
 mod screen;
 mod shapes;
@@ -38,21 +40,21 @@ use site::{Site, state_dir};
 use std::process::ExitCode;
 use tokio::runtime::{Builder, Runtime};
 
-/// Runs the program: reads its arguments, does what they say and returns how that ended. `providers` makes the
-/// registry of the plugins that this binary has. Call it from `main` before anything else, because the program
+/// Runs the program: reads its arguments, does what they say and returns how that ended. `registry` makes the
+/// one of the plugins that this binary has. Call it from `main` before anything else, because the program
 /// starts itself again in other parts.
 #[must_use]
-pub fn main(providers: fn() -> Result<Registry>) -> ExitCode {
+pub fn main(registry: fn() -> Result<Registry>) -> ExitCode {
     let Cli { global, noun } = Cli::parse();
     if let Noun::Drone { dir } = &noun {
         return agent::drone::main(dir);
     }
     let screen = Screen::new(&global);
     let done = state_dir(global.state.as_deref()).map_err(Failure::from).and_then(|dir| match noun {
-        Noun::Executor => threads(Builder::new_multi_thread())?.block_on(executor::serve(&dir, providers)),
-        Noun::Provider(ProviderVerb::List) => runtimes::providers(&providers()?, &screen),
+        Noun::Executor => threads(Builder::new_multi_thread())?.block_on(executor::serve(&dir, registry)),
+        Noun::Provider(ProviderVerb::List) => providers::list(&registry()?, &screen),
         noun => threads(Builder::new_current_thread())?.block_on(async {
-            let site = Site::open(&dir, providers).await?;
+            let site = Site::open(&dir, registry).await?;
             run(noun, &site, &screen).await
         }),
     });
@@ -81,7 +83,7 @@ async fn run(noun: Noun, site: &Site, screen: &Screen) -> Outcome {
         Noun::Job(verb) => jobs::run(verb, site, screen).await,
         Noun::App(verb) => apps::run(verb, site, screen).await,
         Noun::Runtime(verb) => runtimes::run(verb, site, screen).await,
-        Noun::Orphans(which) => runtimes::orphans(site, screen, which).await,
+        Noun::Orphans(which) => orphans::run(which, site, screen).await,
         Noun::Doctor => doctor::run(site, screen).await,
         Noun::Provider(_) | Noun::Executor | Noun::Drone { .. } => {
             Err(Error::bug("this verb needs no open state directory").into())

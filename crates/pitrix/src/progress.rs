@@ -3,7 +3,7 @@
 use crate::screen::{Screen, Span, Tone, count, escaped};
 use engine::{Event, EventKind, TaskState};
 use provider_core::{Plan, Task, TaskId, Timestamp};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// How many finished layers the tree shows by name, and how many tasks of the one that runs.
 const FINISHED_SHOWN: usize = 3;
@@ -19,7 +19,9 @@ pub(crate) struct Progress {
     /// Why tasks of the current layer don't get on.
     notes: BTreeMap<TaskId, String>,
     cancelling: bool,
-    ended: bool,
+    /// When this run began, and when it ended.
+    began: Option<Timestamp>,
+    ended: Option<Timestamp>,
 }
 
 struct LayerProgress {
@@ -60,21 +62,29 @@ impl Progress {
             current: None,
             notes: BTreeMap::new(),
             cancelling: false,
-            ended: false,
+            began: None,
+            ended: None,
         }
     }
 
     /// Whether the job has ended.
     pub(crate) fn has_ended(&self) -> bool {
-        self.ended
+        self.ended.is_some()
+    }
+
+    /// How long the run took that has ended, or the part of it that was seen.
+    pub(crate) fn took(&self) -> Duration {
+        self.began.zip(self.ended).map(|(began, ended)| ended.since(began)).unwrap_or_default()
     }
 
     /// Takes an event in. Gives what is worth a line of its own.
     pub(crate) fn take(&mut self, event: &Event) -> Option<News> {
+        self.began.get_or_insert(event.at);
         match &event.kind {
             EventKind::Accepted { .. } | EventKind::Started => None,
             EventKind::Retried { run } => {
-                self.ended = false;
+                self.began = Some(event.at);
+                self.ended = None;
                 self.cancelling = false;
                 self.notes.clear();
                 news(Tone::Plain, "run", format!("{run}, without what is done already"))
@@ -92,7 +102,7 @@ impl Progress {
             EventKind::Ended { .. } => {
                 self.end_current(event.at);
                 self.notes.clear();
-                self.ended = true;
+                self.ended = Some(event.at);
                 None
             }
         }

@@ -7,8 +7,8 @@ use serde::Serialize;
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ErrorView {
-    pub(crate) kind: String,
-    pub(crate) message: String,
+    kind: String,
+    message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,6 +28,16 @@ impl ErrorView {
             request_id: error.provider_request_id().map(str::to_owned),
             hint: error.hint_text().map(str::to_owned),
             causes: error.causes().to_vec(),
+        }
+    }
+
+    /// In a line: what went wrong and the end of what was behind it, which is where commands say the reason.
+    pub(crate) fn why(&self) -> String {
+        let reason =
+            self.causes.first().and_then(|cause| cause.lines().rfind(|line| !line.trim().is_empty()));
+        match reason {
+            Some(reason) => format!("{}: {}", self.message, reason.trim()),
+            None => self.message.clone(),
         }
     }
 }

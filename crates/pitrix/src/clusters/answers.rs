@@ -10,32 +10,21 @@ use vmbased::package::{Document, Package};
 /// # Errors
 /// `NotFound` for an unknown app; `Invalid` with file, line and key path, and for a password in an argument.
 pub(crate) async fn read_answers(site: &Site, create: &Create) -> Outcome<Value> {
-    let Some(archive) = find_package(site, create).await? else {
-        return Ok(json!({}));
-    };
-    let package = Package::load(&archive)?;
-    let file = match &create.file {
-        Some(path) => Some(Document::read(&path.display().to_string(), &read_input(path)?)?),
-        None => None,
-    };
-    merge(&package, file, &create.set).map_err(Into::into)
-}
-
-async fn find_package(
-    site: &Site,
-    create: &Create,
-) -> Outcome<Option<std::sync::Arc<provider_core::Archive>>> {
     if create.file.is_none() && create.set.is_empty() {
-        return Ok(None);
+        return Ok(json!({}));
     }
-    Ok(Some(site.store().package(&create.app).await?))
+    let package = Package::load(&*site.store().package(&create.app).await?)?;
+    let file = match &create.file {
+        Some(path) => Document::read(&path.display().to_string(), &read_input(path)?)?,
+        None => Document::from_value("the answers", json!({})),
+    };
+    Ok(merge(&package, &file, &create.set)?)
 }
 
-fn merge(package: &Package, file: Option<Document>, set: &[(String, String)]) -> Result<Value, Error> {
+fn merge(package: &Package, file: &Document, set: &[(String, String)]) -> Result<Value, Error> {
     let config = package.config();
-    let file = file.unwrap_or_else(|| Document::from_value("the answers", json!({})));
     if set.is_empty() {
-        config.complete(&file, None)?;
+        config.complete(file, None)?;
         return Ok(file.value().clone());
     }
     let mut answers = file.value().clone();

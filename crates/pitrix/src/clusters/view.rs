@@ -5,7 +5,7 @@ use crate::{
     screen::{Screen, count},
     shapes::{ErrorView, word},
 };
-use provider_core::{Cluster, Endpoint, Node, NodeId, NodeStatus, RoleName, Timestamp};
+use provider_core::{Cluster, Endpoint, Node, NodeId, NodeStatus, RoleName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -94,7 +94,7 @@ impl ClusterView {
     }
 
     /// What people see.
-    pub(crate) fn sheet(&self, screen: &Screen, _now: Timestamp) -> String {
+    pub(crate) fn sheet(&self, screen: &Screen) -> String {
         let mut text = screen.pairs(&[
             ("name", self.name.clone()),
             ("id", self.id.clone()),
@@ -152,7 +152,7 @@ impl ClusterView {
     }
 
     fn reason(&self) -> String {
-        self.last_error.as_ref().map(|error| error.message.clone()).unwrap_or_default()
+        self.last_error.as_ref().map(ErrorView::why).unwrap_or_default()
     }
 }
 
@@ -251,7 +251,8 @@ pub(crate) fn connect_lines(cluster: &Cluster) -> Vec<String> {
             Some(connect) => connect.replace("{host}", host).replace("{port}", &endpoint.port.to_string()),
             None => format!("{}://{host}:{}", endpoint.protocol, endpoint.port),
         };
-        let mut notes = vec![[&[role.as_str()], more].concat().join(", ")];
+        let also = if more.is_empty() { String::new() } else { format!(", also {}", more.join(", ")) };
+        let mut notes = vec![format!("{role}{also}")];
         for other in cluster.spec.roles.keys().filter(|other| *other != role) {
             let hosts = hosts_of(cluster, Some(other));
             if !hosts.is_empty() {

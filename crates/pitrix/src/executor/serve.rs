@@ -48,7 +48,8 @@ pub(crate) async fn serve(dir: &Path, providers: Providers) -> Outcome {
     match served {
         Ok(why) => log(&why),
         Err(error) => {
-            log(&format!("stopped: {error}{}", causes(&error)));
+            let hint = error.hint_text().map(|hint| format!("; {hint}")).unwrap_or_default();
+            log(&format!("executor stopped: {error}{}{hint}", causes(&error)));
             return Err(crate::exit::Failure::Said(Exit::of(error.kind())));
         }
     }

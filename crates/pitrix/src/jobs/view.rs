@@ -101,7 +101,7 @@ impl JobView {
                     id: id.to_string(),
                     node: task.node.as_ref().map(ToString::to_string),
                     work: work(task),
-                    state: row.map_or("waiting", |row| task_state(&row.state)),
+                    state: row.map_or("pending", |row| task_state(&row.state)),
                     attempt: row.map_or(0, |row| row.attempt),
                     started: row.map(|row| moment(row.started)),
                     ended: row.and_then(|row| row.ended).map(moment),
@@ -137,7 +137,7 @@ impl JobView {
             ("run", self.run.to_string()),
             ("created", self.created.clone()),
             ("took", self.took.to_string()),
-            ("error", error.map(|error| error.message.clone()).unwrap_or_default()),
+            ("error", error.map(ErrorView::why).unwrap_or_default()),
             ("calls", calls.collect::<Vec<_>>().join("; ")),
             ("in doubt", in_doubt),
         ]);
@@ -183,7 +183,7 @@ impl Item for JobView {
             self.run.to_string(),
             self.calls.to_string(),
             self.created.clone(),
-            self.error.as_ref().map(|error| error.message.clone()).unwrap_or_default(),
+            self.error.as_ref().map(ErrorView::why).unwrap_or_default(),
         ]
     }
 }
@@ -197,7 +197,7 @@ impl TaskView {
             self.state.to_owned(),
             attempt,
             self.took.map(|took| took.to_string()).unwrap_or_default(),
-            self.error.as_ref().map(|error| error.message.clone()).unwrap_or_default(),
+            self.error.as_ref().map(ErrorView::why).unwrap_or_default(),
         ]
     }
 }

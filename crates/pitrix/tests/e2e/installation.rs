@@ -60,7 +60,8 @@ impl Installation {
             r#"{"type": "array", "properties": [
                 {"key": "cluster", "type": "array", "properties": [
                     {"key": "name", "type": "string", "default": "tiny", "required": true},
-                    {"key": "nodes", "description": "How many", "type": "integer", "default": 1, "min": 1, "max": 3}]},
+                    {"key": "nodes", "description": "How many", "type": "integer", "default": 1, "min": 1, "max": 3},
+                    {"key": "timeout", "type": "integer", "default": 30}]},
                 {"key": "env", "type": "array", "properties": [
                     {"key": "word", "type": "string", "default": "hello"},
                     {"key": "password", "type": "password", "default": ""}]}]}"#,
@@ -75,7 +76,7 @@ impl Installation {
                     "role": "web", "container": {"type": "process"}, "count": "{{.cluster.nodes}}",
                     "cpu": 1, "memory": 16, "volume": {"size": 1, "mount_point": "/data", "filesystem": "ext4"},
                     "services": {
-                        "start": {"cmd": "\"$PITRIX_ROOT/tiny.sh\" start", "timeout": 30},
+                        "start": {"cmd": "\"$PITRIX_ROOT/tiny.sh\" start", "timeout": "{{.cluster.timeout}}"},
                         "stop": {"cmd": "\"$PITRIX_ROOT/tiny.sh\" stop", "timeout": 30}
                     }
                 }]
@@ -160,6 +161,11 @@ esac
     pub(crate) fn executor_is_locked(&self) -> bool {
         let Ok(file) = File::open(self.state().join("executor.lock")) else { return false };
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
+    }
+
+    /// What the executors wrote.
+    pub(crate) fn executor_log(&self) -> String {
+        fs::read_to_string(self.state().join("executor.log")).unwrap_or_default()
     }
 
     /// The agents proper, below their keepers.

@@ -1,8 +1,10 @@
 //! What dies in the middle, and does not matter.
 
 use crate::installation::{Installation, assert_success, said, send, until};
+use engine::{Options, Store};
+use provider_core::{Clock, Timestamp};
 use rustix::process::Signal;
-use std::fs;
+use std::{fs, sync::Arc, time::Duration};
 
 fn create_held(here: &Installation) -> std::process::Child {
     here.hold();
@@ -63,9 +65,55 @@ fn an_executor_that_is_asked_to_end_does_and_the_next_goes_on() {
     here.until_held();
     send(here.executor().unwrap(), Signal::TERM);
     until("the executor's lock is free", || !here.executor_is_locked());
-    let log = fs::read_to_string(here.state().join("executor.log")).unwrap();
+    let log = here.executor_log();
     assert!(log.contains("executor 1 ends on request; jobs go on with the next"), "{log}");
     here.release();
+    here.data(&["job", "watch", "j-1"]);
+    assert!(is_active(&here));
+}
+
+#[test]
+fn an_executor_that_was_fenced_off_stops_and_says_so() {
+    let here = Installation::new();
+    here.hold();
+    here.data(&["cluster", "create", "one", "--app", "tiny@1.0.0", "--detach"]);
+    here.until_held();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = Store::open(Options::new(here.state(), Arc::new(NoClock))).await.unwrap();
+        store.take_over().await.unwrap();
+    });
+    here.release();
+    until("the executor's lock is free", || !here.executor_is_locked());
+    let log = here.executor_log();
+    assert!(log.contains("another executor took over; this one must not write any more"), "{log}");
+    here.data(&["job", "watch", "j-1"]);
+    assert!(is_active(&here));
+}
+
+struct NoClock;
+
+#[async_trait::async_trait]
+impl Clock for NoClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(0)
+    }
+
+    async fn sleep(&self, _: Duration) {}
+}
+
+#[test]
+fn a_job_is_accepted_even_if_no_executor_starts() {
+    let here = Installation::new();
+    let log = here.state().join("executor.log");
+    fs::create_dir(&log).unwrap();
+    let output = here.run(&["cluster", "create", "one", "--app", "tiny@1.0.0", "--detach"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stdout, b"j-1\n");
+    let text = said(&output);
+    assert!(text.contains("error: starting the executor of `"), "{text}");
+    assert!(text.contains("help: jobs that were accepted stay so; "), "{text}");
+    fs::remove_dir(&log).unwrap();
     here.data(&["job", "watch", "j-1"]);
     assert!(is_active(&here));
 }

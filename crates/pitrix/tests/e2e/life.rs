@@ -14,7 +14,7 @@ fn a_cluster_lives_and_leaves_nothing_behind() {
     );
     let host = one["nodes"][0]["privateIp"].as_str().unwrap();
     let other = one["nodes"][1]["privateIp"].as_str().unwrap();
-    assert_eq!(connect, format!("connect   nc {host} 7    web, {other}\n"));
+    assert_eq!(connect, format!("connect   nc {host} 7    web, also {other}\n"));
     assert_eq!(here.agents().len(), 4, "two keepers and two agents");
     assert!(here.data(&["cluster", "logs", "one", "--node", "web-1"]).contains("start web-1"));
 

@@ -1,5 +1,7 @@
 //! The real binary from outside, with real processes, on the provider `local`.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 mod installation;
 mod kills;
 mod life;

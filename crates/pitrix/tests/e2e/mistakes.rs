@@ -24,7 +24,7 @@ fn mistakes_are_answered_with_what_to_do() {
     check(
         &["cluster", "create", "one", "--app", "tiny@1.0.0", "--set", "cluster.node=2"],
         3,
-        "error: --set: `cluster.node` is not a key of this package, did you mean `nodes`?; known here: name, nodes\n\
+        "error: --set: `cluster.node` is not a key of this package, did you mean `nodes`?; known here: name, nodes, timeout\n\
          help: `pitrix app config tiny@1.0.0` lists the keys\n",
     );
     check(
@@ -92,6 +92,17 @@ fn a_service_that_fails_says_so_and_retry_goes_on_once_it_is_repaired() {
     here.data(&["job", "retry", "j-1"]);
     assert_eq!(here.json(&["cluster", "describe", "one"])["status"], "active");
     assert_eq!(here.json(&["job", "describe", "j-1"])["run"], 2);
+}
+
+#[test]
+fn a_service_that_hangs_is_killed_at_its_timeout() {
+    let here = Installation::new();
+    here.hold();
+    let output = here.run(&["cluster", "create", "one", "--app", "tiny@1.0.0", "--set", "cluster.timeout=1"]);
+    assert_eq!(output.status.code(), Some(8), "{}", said(&output));
+    assert!(said(&output).contains("did not end within 1s and was killed"), "{}", said(&output));
+    here.data(&["cluster", "delete", "one", "--yes", "--force"]);
+    assert_eq!(here.data(&["orphans", "-o", "name"]), "");
 }
 
 #[test]
