@@ -5,8 +5,8 @@ use crate::{
     task::{JobContext, Standing},
 };
 use provider_core::{
-    ActionKind, AgentApi, Cancel, Cluster, Error, Fold, FoldResult, Gateway, Input, JobId, Look, Machine, Output, Plan,
-    Records, Result, Retry, TaskId, TaskOutcome,
+    ActionKind, AgentApi, Cancel, Cluster, Error, Fold, FoldResult, Gateway, Input, JobId, Look, Machine,
+    Output, Plan, Records, Result, Retry, TaskId, TaskOutcome,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
