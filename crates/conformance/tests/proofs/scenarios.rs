@@ -359,6 +359,7 @@ fn what_can_t_be_done_is_refused_before_there_is_a_job() {
         app: APP.into(),
         runtime: "elsewhere".into(),
         conf: serde_json::json!({}),
+        volumes_of: None,
     };
     for (request, kind, message) in [
         (
