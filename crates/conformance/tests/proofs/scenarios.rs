@@ -154,7 +154,11 @@ fn cancel_at(world: &World, layer: u32) -> JobInfo {
                 let begins =
                     |kind: &EventKind| matches!(kind, EventKind::LayerStarted { layer: l } if *l == layer);
                 if events.iter().any(|event| begins(&event.kind)) {
-                    control.store.cancel(&job).await?;
+                    // The last layer may have been done before the request arrives.
+                    match control.store.cancel(&job).await {
+                        Err(late) if late.kind() == ErrorKind::Conflict => {}
+                        cancelled => cancelled?,
+                    }
                     wake.notify_one();
                     return Ok::<_, Error>(());
                 }
