@@ -14,7 +14,9 @@ use tokio::{sync::Notify, task::yield_now};
 const QUIET: u32 = 64;
 
 /// A clock whose sleepers wake in the order of their times, each as soon as everybody else rests. It never
-/// really sleeps. Meant for runtimes with one thread, where giving everybody a turn is possible.
+/// really sleeps. Meant for runtimes with one thread, where giving everybody a turn is possible. What other
+/// threads do for the runtime, such as reading a disk, is not seen: where time must not pass meanwhile,
+/// [`hold`](Self::hold) it.
 #[derive(Debug, Default)]
 pub struct VirtualClock {
     state: Mutex<State>,
@@ -134,6 +136,7 @@ impl Clock for VirtualClock {
                 Turn::First(stirs) => {
                     quiet = if stirs == seen { quiet + 1 } else { 0 };
                     seen = stirs;
+                    std::thread::yield_now();
                     yield_now().await;
                 }
                 Turn::Behind => changed.await,

@@ -54,6 +54,19 @@ impl MemoryLedger {
         )
     }
 
+    /// The names of all requests so far and how many calls each carried, sorted.
+    pub fn requests(&self) -> Vec<(String, usize)> {
+        let batches = lock(&self.batches);
+        let mut all: Vec<_> = batches.values().map(|batch| (batch.name.clone(), batch.items.len())).collect();
+        all.sort();
+        all
+    }
+
+    /// Forgets what became of every call, as if no reply had come.
+    pub fn lose_replies(&self) {
+        lock(&self.calls).values_mut().for_each(|call| call.state = State::InDoubt);
+    }
+
     fn check(&self) -> Result<()> {
         if self.fenced.load(Ordering::SeqCst) {
             return Err(Error::fenced("another executor has taken over"));

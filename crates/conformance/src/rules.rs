@@ -4,24 +4,18 @@
 //! its own and tries the provider from outside, through the functions that the engine uses. What a rule can't
 //! try is skipped with a reason and counted; when no rule at all was tried, that is a failure.
 
-use crate::{MemoryLedger, NoRecords};
+mod bench;
+
+use crate::NoRecords;
+use bench::{Bench, gateway};
 use provider_core::{
     Action, ActionKind, Archive, Cancel, Change, Clock, Cluster, ClusterId, ClusterSpec, ClusterStatus,
-    Credential, Directive, DiskId, Error, ErrorKind, Fact, Facts, Gateway, Handle, InstanceState,
-    InstanceVerb, JobId, Look, NoCrash, NodeId, ParseRequest, Plan, Progress, Provider, Result, Runtime,
-    Secret, Shortfall, Started, Support, Task, TaskContext, TaskId, VolumeVerb, VpcId, Work, record,
+    Credential, Directive, DiskId, Error, ErrorKind, Fact, Facts, Handle, InstanceState, InstanceVerb, Look,
+    ParseRequest, Plan, Provider, Result, Runtime, Secret, Shortfall, Started, SubnetQuery, Support, Task,
+    VolumeVerb, VpcId,
 };
 use serde_json::Value;
-use std::{
-    any::Any,
-    collections::BTreeSet,
-    fmt,
-    pin::Pin,
-    sync::{
-        Arc, RwLock,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use std::{any::Any, collections::BTreeSet, fmt, pin::Pin, sync::Arc};
 
 /// How to try a provider.
 pub struct Harness {
@@ -188,131 +182,6 @@ rules! {
         "Each verb comes to `Done`, also when its goal is reached already. Attaching tells where the node finds it.";
 }
 
-/// A cluster of the subject's package, and somebody who carries tasks out on it as the engine does.
-struct Bench<'a> {
-    subject: &'a Subject,
-    cluster: Arc<RwLock<Cluster>>,
-    facts: Arc<Facts>,
-    ledger: Arc<MemoryLedger>,
-    gateway: Gateway,
-    tasks: AtomicU32,
-}
-
-impl<'a> Bench<'a> {
-    async fn new(subject: &'a Subject) -> Result<Self, Miss> {
-        let change = change(subject, Action::CreateCluster)?;
-        let facts = subject.provider.interface.check_resource(&look(subject), &change).await?;
-        if !facts.shortfalls.is_empty() {
-            return Err(Miss::Skipped(format!("there is no room: {:?}", facts.shortfalls)));
-        }
-        let mut cluster = change.before;
-        cluster.zone = facts.zone.clone();
-        let ledger = Arc::<MemoryLedger>::default();
-        Ok(Self {
-            subject,
-            cluster: Arc::new(RwLock::new(cluster)),
-            facts: Arc::new(facts),
-            gateway: gateway(&ledger),
-            ledger,
-            tasks: AtomicU32::new(0),
-        })
-    }
-
-    fn look(&self) -> Look {
-        look(self.subject).of_job(self.cluster.clone(), self.facts.clone())
-    }
-
-    fn cluster(&self) -> Cluster {
-        self.cluster.read().expect("nobody panics with it").clone()
-    }
-
-    fn node(&self) -> Result<NodeId, Miss> {
-        let cluster = self.cluster();
-        let with_disk =
-            |node: &&NodeId| cluster.spec.role_of(node).is_some_and(|role| !role.disks.is_empty());
-        let node = cluster.spec.nodes.keys().find(with_disk);
-        node.cloned().ok_or_else(|| Miss::Failed("the package has no node with a disk".into()))
-    }
-
-    fn task(&self, directive: Directive) -> Result<(TaskId, Task), Miss> {
-        let id = TaskId { layer: self.tasks.fetch_add(1, Ordering::SeqCst), index: 0 };
-        let node = Some(self.node()?);
-        Ok((id, Task { work: Work::Cloud(directive), node, failure_allowed: false, timeout_s: 300 }))
-    }
-
-    /// Begins a task, as any attempt does.
-    async fn begin(&self, id: TaskId, task: &Task, gateway: &Gateway) -> Result<Started<Fact>> {
-        let seat = gateway.seat(&JobId::new("j-1"), id);
-        let cx = TaskContext::new(self.look(), gateway.clone(), seat);
-        let started = self.subject.provider.interface.handle_subtask(&cx, task).await?;
-        let fact = match &started {
-            Started::Done(fact) => fact.clone(),
-            Started::Pending(handle) => Fact::Started(handle.clone()),
-        };
-        self.record(task, &fact);
-        Ok(started)
-    }
-
-    /// Looks until there is a fact.
-    async fn wait(&self, task: &Task, handle: &Handle) -> Result<Fact, Miss> {
-        let look = self.look();
-        let deadline = look.clock.now().after(task.timeout());
-        loop {
-            match self.subject.provider.interface.wait_subtask(&look, task, handle).await? {
-                Progress::Done(fact) => {
-                    self.record(task, &fact);
-                    return Ok(fact);
-                }
-                Progress::Lost { why } => return Err(Miss::Failed(format!("{} was lost: {why}", task.work))),
-                Progress::Pending { why, .. } if look.clock.now() >= deadline => {
-                    return Err(Miss::Failed(format!("{} is not done: {why}", task.work)));
-                }
-                Progress::Pending { again, .. } => look.clock.sleep(again).await,
-            }
-        }
-    }
-
-    fn record(&self, task: &Task, fact: &Fact) {
-        record(&mut self.cluster.write().expect("nobody panics with it"), task, fact);
-    }
-
-    async fn carry_out(&self, directive: Directive) -> Result<Fact, Miss> {
-        let (id, task) = self.task(directive)?;
-        match self.begin(id, &task, &self.gateway).await? {
-            Started::Done(fact) => Ok(fact),
-            Started::Pending(handle) => self.wait(&task, &handle).await,
-        }
-    }
-
-    async fn instance(&self, verb: InstanceVerb) -> Result<Fact, Miss> {
-        self.carry_out(Directive::Instance(verb)).await
-    }
-
-    async fn volume(&self, verb: VolumeVerb) -> Result<Fact, Miss> {
-        self.carry_out(Directive::Volume { verb, disk: DiskId { node: self.node()?, index: 0 } }).await
-    }
-
-    /// What the sweeper finds of this cluster: kind, id and name.
-    async fn found(&self) -> Result<Vec<(String, String, String)>, Miss> {
-        let id = self.cluster().id;
-        let tagged = self.subject.provider.sweeper.tagged(&look(self.subject)).await?;
-        let ours = tagged.into_iter().filter(|resource| resource.cluster == id.as_str());
-        Ok(ours.map(|resource| (resource.kind, resource.id.to_string(), resource.name)).collect())
-    }
-
-    async fn state(&self) -> Result<InstanceState, Miss> {
-        let (cluster, node) = (self.cluster(), self.node()?);
-        let seen = self.subject.provider.interface.update_cluster_status(&self.look(), &cluster).await?;
-        let seen = seen.into_iter().find(|seen| seen.node == node);
-        seen.map(|seen| seen.instance).ok_or_else(|| Miss::Failed(format!("nothing was told about `{node}`")))
-    }
-}
-
-fn gateway(ledger: &Arc<MemoryLedger>) -> Gateway {
-    let spawn = Arc::new(|batch| drop(tokio::spawn(batch)));
-    Gateway::new("d-1".into(), ledger.clone(), spawn, Arc::new(NoCrash), 16)
-}
-
 fn look(subject: &Subject) -> Look {
     look_with(subject, subject.credential.clone())
 }
@@ -462,8 +331,7 @@ async fn unknown_network(subject: &Subject) -> Result<(), Miss> {
     let (cx, interface) = (look(subject), &subject.provider.interface);
     let vpc = interface.describe_vpc(&cx, &VpcId::new("vpc-that-nobody-has")).await?;
     expect(vpc.is_none(), || format!("{vpc:?}"))?;
-    let query =
-        provider_core::SubnetQuery { ids: BTreeSet::from(["subnet-that-nobody-has".into()]), zone: None };
+    let query = SubnetQuery { ids: BTreeSet::from(["subnet-that-nobody-has".into()]), zone: None };
     let subnets = interface.describe_subnets(&cx, &query).await?;
     expect(subnets.is_empty(), || format!("{subnets:?}"))
 }

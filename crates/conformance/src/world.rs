@@ -189,7 +189,7 @@ pub fn create(name: &str, db: u32, replicas: u32, web: u32) -> Request {
         "cluster": {"name": name, "db": {"count": db, "replica": replicas}, "web": {"count": web}},
         "env": {"password": PASSWORD},
     });
-    Request::Create { name: None, app: APP.into(), runtime: RUNTIME.into(), conf }
+    Request::Create { name: None, app: APP.into(), runtime: RUNTIME.into(), conf, volumes_of: None }
 }
 
 /// A request to do something with a cluster.

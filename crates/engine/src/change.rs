@@ -1,7 +1,7 @@
 //! What a cluster shall become by an action, and which action other answers ask for. Pure.
 
 use crate::Aim;
-use provider_core::{Action, Cluster, ClusterSpec, Error, NodeId, Result, RoleName, Rollback, Size};
+use provider_core::{Action, Cluster, ClusterSpec, Disk, Error, NodeId, Result, RoleName, Rollback, Size};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What `before` shall become by `action`, for all actions but those that need a package.
@@ -101,6 +101,27 @@ fn previous(before: &Cluster) -> Result<ClusterSpec> {
         .hint("delete these nodes first"));
     }
     Ok(spec)
+}
+
+/// Gives the nodes of a new cluster the volumes that the nodes of the same name left.
+///
+/// # Errors
+/// `Invalid` when a volume would fit no node: nothing of it may be left behind unsaid.
+pub(crate) fn take_volumes(new: &mut Cluster, from: &Cluster) -> Result<()> {
+    for (id, old) in &from.nodes {
+        for (index, disk) in &old.disks {
+            let wanted = new.spec.role_of(id).and_then(|role| role.disks.get(*index as usize)).is_some();
+            let node = new.nodes.get_mut(id).filter(|_| wanted).ok_or_else(|| {
+                Error::invalid(format!(
+                    "volume `{}` of node `{id}` of the deleted `{}` has no place in `{}`",
+                    disk.volume, from.spec.name, new.spec.name
+                ))
+                .hint("create it with the same roles, as many nodes and as many disks")
+            })?;
+            node.disks.insert(*index, Disk { volume: disk.volume.clone(), device: None });
+        }
+    }
+    Ok(())
 }
 
 /// Checks that `after` is a version that `before` can be upgraded to.

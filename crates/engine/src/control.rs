@@ -2,12 +2,16 @@
 
 use crate::{Accepted, ClusterFilter, Store, Submission, change, new_cluster_id};
 use provider_core::{
-    Action, AppVersionId, Cancel, Change, Clock, Cluster, Error, Facts, Health, JobId, Look, NodeFacts,
-    NodeId, ParseRequest, ParsedCluster, Pilot, Plan, Policy, Provider, ProviderId, Records, Result, Runtime,
-    RuntimeId, Secret, SecretRef, Zone,
+    Action, AppVersionId, Cancel, Change, Clock, Cluster, ClusterStatus, Error, Facts, Health, JobId, Look,
+    NodeFacts, NodeId, ParseRequest, ParsedCluster, Pilot, Plan, Policy, Provider, ProviderId, Records,
+    Result, Runtime, RuntimeId, Secret, SecretRef, Zone,
 };
 use serde_json::{Map, Value};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::task::JoinSet;
 
 /// How long an agent may take to say how its application is.
@@ -44,6 +48,8 @@ pub enum Request {
         runtime: RuntimeId,
         /// The operator's answers.
         conf: Value,
+        /// A deleted cluster whose kept volumes it takes over, node by node.
+        volumes_of: Option<String>,
     },
     /// An action on a cluster that there is.
     Act {
@@ -98,7 +104,7 @@ impl Control {
     /// `NotFound`, `Unsupported`, `Invalid`, `Conflict` or `Quota`, naming everything that stands in the way.
     pub async fn plan(&self, request: &Request) -> Result<Planned> {
         match request {
-            Request::Create { name, app, runtime, conf } => {
+            Request::Create { name, app, runtime, conf, volumes_of } => {
                 let runtime = self.store.runtime(runtime).await?;
                 let provider = (self.providers)(&runtime.provider)?;
                 provider.descriptor.check_action(Action::CreateCluster.kind())?;
@@ -110,7 +116,11 @@ impl Control {
                     parsed.spec.name.clone_from(name);
                 }
                 check_name(&parsed.spec.name)?;
-                let before = Cluster::new(id, runtime.id.clone(), runtime.zone.clone(), parsed.spec.clone());
+                let mut before =
+                    Cluster::new(id, runtime.id.clone(), runtime.zone.clone(), parsed.spec.clone());
+                if let Some(from) = volumes_of {
+                    change::take_volumes(&mut before, &self.kept_volumes(from, &runtime.id).await?)?;
+                }
                 let change = Change { action: Action::CreateCluster, before, after: parsed.spec };
                 self.split(&provider, runtime, change, parsed.secrets, parsed.warnings).await
             }
@@ -247,6 +257,22 @@ impl Control {
         } else {
             format!("there are: {}", names.join(", "))
         }))
+    }
+
+    /// The newest deleted cluster called `name` that left volumes on `runtime`.
+    async fn kept_volumes(&self, name: &str, runtime: &RuntimeId) -> Result<Cluster> {
+        let filter = ClusterFilter { runtime: Some(runtime.clone()), deleted: true };
+        let mut kept: Vec<_> = self.store.clusters(&filter).await?;
+        kept.retain(|cluster| {
+            cluster.status == ClusterStatus::Deleted
+                && cluster.nodes.values().any(|node| !node.disks.is_empty())
+        });
+        let names: BTreeSet<_> = kept.iter().map(|cluster| cluster.spec.name.clone()).collect();
+        kept.into_iter().rfind(|cluster| cluster.spec.name == name).ok_or_else(|| {
+            let names: Vec<_> = names.into_iter().collect();
+            let error = Error::not_found(format!("no deleted cluster `{name}` left volumes on `{runtime}`"));
+            if names.is_empty() { error } else { error.hint(format!("these did: {}", names.join(", "))) }
+        })
     }
 
     /// A view of a runtime, with its stored credential.

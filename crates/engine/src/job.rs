@@ -129,7 +129,12 @@ async fn prepare(
         records.clone(),
     )
     .of_job(cluster.clone(), Arc::new(work.plan.facts.clone()));
-    let agents = AgentApi { pilot: control.pilot.clone(), records: records.clone(), secrets: records };
+    let agents = AgentApi {
+        pilot: control.pilot.clone(),
+        cluster: cluster.clone(),
+        records: records.clone(),
+        secrets: records,
+    };
     Ok(Arc::new(JobContext {
         job: work.info.id.clone(),
         plan: work.plan.clone(),

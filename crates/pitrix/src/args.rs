@@ -191,6 +191,9 @@ pub(crate) struct Create {
     /// A file of answers, as `app config` prints it; `-` reads standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+    /// Take over the volumes that a deleted cluster of this name left (`cluster delete --keep-volumes`)
+    #[arg(long, value_name = "CLUSTER")]
+    pub(crate) volumes_of: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -59,6 +59,7 @@ pub(crate) async fn create_request(create: &Create, site: &Site) -> Outcome<Requ
         app: create.app.clone(),
         runtime: create.runtime.clone(),
         conf,
+        volumes_of: create.volumes_of.clone(),
     })
 }
 

@@ -1,12 +1,16 @@
 //! What agents do, and the control side's way to them.
 
 use crate::{
-    AgentVerb, CloudCall, ClusterId, Error, Health, HealthCheck, NodeId, Records, Result, Secret, Secrets,
-    Token, metadata,
+    AgentVerb, CloudCall, Cluster, ClusterId, Error, Health, HealthCheck, NodeId, Records, Result, Secret,
+    Secrets, Token, metadata,
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, RwLock},
+    time::Duration,
+};
 
 /// What a node's agent is told to do. It is made inside `send` and holds secret values: it goes over the
 /// agent's connection and nowhere else.
@@ -182,7 +186,9 @@ pub trait Pilot: Send + Sync + 'static {
 pub struct AgentApi {
     /// The way to the agents.
     pub pilot: Arc<dyn Pilot>,
-    /// Cluster records and packages.
+    /// The job's cluster, as it is on record at any moment.
+    pub cluster: Arc<RwLock<Cluster>>,
+    /// Other clusters, and packages.
     pub records: Arc<dyn Records>,
     /// The secrets in the metadata.
     pub secrets: Arc<dyn Secrets>,

@@ -10,12 +10,15 @@
 //! exact digits; secrets are references, resolved inside a call's `send`.
 
 use crate::{
-    AgentApi, AgentCall, AgentVerb, Archive, Cluster, Command, Configuration, Disk, EnvValue, Error, NodeId,
+    AgentApi, AgentCall, AgentVerb, Archive, Cluster, Command, Configuration, EnvValue, Error, NodeId,
     PackageFile, Result, RoleName, Secret, Secrets, Template, Transition,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{PoisonError, RwLockReadGuard},
+};
 
 /// The key of an object that stands for a secret.
 const SECRET: &str = "$secret";
@@ -24,7 +27,14 @@ pub const HEALTHY_S: u32 = 600;
 
 /// The metadata that `node` may see, with references in the place of secrets. `linked` are the clusters
 /// behind its links, by link name.
-pub fn metadata(cluster: &Cluster, node: &NodeId, linked: &BTreeMap<String, Cluster>) -> Value {
+///
+/// While the cluster scales, and unless it is `settled`, it names the nodes that come and go.
+pub fn metadata(
+    cluster: &Cluster,
+    node: &NodeId,
+    linked: &BTreeMap<String, Cluster>,
+    settled: bool,
+) -> Value {
     let env = cluster.spec.role_of(node).map(|role| {
         role.env
             .iter()
@@ -43,7 +53,7 @@ pub fn metadata(cluster: &Cluster, node: &NodeId, linked: &BTreeMap<String, Clus
             (name.clone(), json!({ "hosts": hosts(other), "endpoints": other.spec.endpoints }))
         })
         .collect();
-    let scales = cluster.transition == Some(Transition::Scaling);
+    let scales = !settled && cluster.transition == Some(Transition::Scaling);
     json!({
         "self": host(cluster, node),
         "hosts": hosts(cluster),
@@ -137,61 +147,65 @@ async fn resolved(secrets: &dyn Secrets, mut value: Value) -> Result<Secret> {
 /// The command that a call stands for, made from the record of now. Holds secrets.
 pub(crate) async fn command(api: &AgentApi, call: &AgentCall) -> Result<Command> {
     let gone = |what: &str| Error::not_found(format!("{what} of node `{}` is not on record", call.node));
-    let cluster = api.records.cluster(&call.cluster).await?.ok_or_else(|| gone("the cluster"))?;
-    let mount = |disk: &crate::DiskId| {
-        let spec = cluster.spec.role_of(&disk.node)?.disks.get(disk.index as usize)?.clone();
-        Some((spec, cluster.disk(disk).cloned()?))
-    };
     Ok(match &call.verb {
-        AgentVerb::Configure => Command::Configure(Box::new(configuration(api, &cluster, call).await?)),
-        AgentVerb::Metadata { settled } => {
-            let mut cluster = cluster;
-            if *settled {
-                cluster.transition = None;
-            }
-            Command::Metadata(snapshot(api, &cluster, &call.node).await?)
-        }
+        AgentVerb::Configure => Command::Configure(Box::new(configuration(api, &call.node).await?)),
+        AgentVerb::Metadata { settled } => Command::Metadata(snapshot(api, &call.node, *settled).await?),
         AgentVerb::Mount { disk } => {
-            let (spec, Disk { device, .. }) = mount(disk).ok_or_else(|| gone("the disk"))?;
+            let cluster = cluster(api);
+            let role = cluster.spec.role_of(&disk.node).ok_or_else(|| gone("the role"))?;
+            let spec = role.disks.get(disk.index as usize).ok_or_else(|| gone("the disk"))?;
+            let device = cluster.disk(disk).and_then(|disk| disk.device.clone());
             Command::Mount {
                 device: device.ok_or_else(|| gone("the attached disk"))?,
-                mount_point: spec.mount_point,
-                filesystem: spec.filesystem,
-                mount_options: spec.mount_options,
+                mount_point: spec.mount_point.clone(),
+                filesystem: spec.filesystem.clone(),
+                mount_options: spec.mount_options.clone(),
             }
         }
         AgentVerb::Unmount { mount_point, .. } => Command::Unmount { mount_point: mount_point.clone() },
         AgentVerb::AwaitHealthy => Command::AwaitHealthy { timeout_s: HEALTHY_S },
         AgentVerb::AttachKeys { keys } => Command::Keys { attach: keys.clone(), detach: Vec::new() },
         AgentVerb::DetachKeys { keys } => Command::Keys { attach: Vec::new(), detach: keys.clone() },
-        AgentVerb::Service { service, cmd, timeout_s, params } => {
-            let (name, cmd, params) = (service.as_str().to_owned(), cmd.clone(), params.clone());
-            Command::Service { name, cmd, timeout_s: *timeout_s, params }
-        }
+        AgentVerb::Service { service, cmd, timeout_s, params } => Command::Service {
+            name: service.as_str().to_owned(),
+            cmd: cmd.clone(),
+            timeout_s: *timeout_s,
+            params: params.clone(),
+        },
     })
 }
 
-async fn snapshot(api: &AgentApi, cluster: &Cluster, node: &NodeId) -> Result<Secret> {
-    let mut linked = BTreeMap::new();
-    for (link, name) in &cluster.spec.links {
-        let other = api.records.cluster_named(name).await?.ok_or_else(|| {
-            Error::not_found(format!("link `{link}` names cluster `{name}`, which does not exist"))
-        })?;
-        linked.insert(link.clone(), other);
-    }
-    resolved(&*api.secrets, metadata(cluster, node, &linked)).await
+fn cluster(api: &AgentApi) -> RwLockReadGuard<'_, Cluster> {
+    api.cluster.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn configuration(api: &AgentApi, cluster: &Cluster, call: &AgentCall) -> Result<Configuration> {
-    let role = cluster.spec.role_of(&call.node);
-    let package = api.records.package(&cluster.spec.app).await?;
-    let name = cluster.spec.nodes.get(&call.node).map(|node| &node.role);
+/// The node's metadata of now. Settled, it names no nodes that come or go.
+async fn snapshot(api: &AgentApi, node: &NodeId, settled: bool) -> Result<Secret> {
+    let links = cluster(api).spec.links.clone();
+    let mut linked = BTreeMap::new();
+    for (link, name) in links {
+        let other = api.records.cluster_named(&name).await?.ok_or_else(|| {
+            Error::not_found(format!("link `{link}` names cluster `{name}`, which does not exist"))
+        })?;
+        linked.insert(link, other);
+    }
+    let metadata = metadata(&cluster(api), node, &linked, settled);
+    resolved(&*api.secrets, metadata).await
+}
+
+async fn configuration(api: &AgentApi, node: &NodeId) -> Result<Configuration> {
+    let metadata = snapshot(api, node, false).await?;
+    let app = cluster(api).spec.app.clone();
+    let package = api.records.package(&app).await?;
+    let cluster = cluster(api);
+    let role = cluster.spec.role_of(node);
+    let name = cluster.spec.nodes.get(node).map(|node| &node.role);
     Ok(Configuration {
         cluster: cluster.id.clone(),
-        node: call.node.clone(),
+        node: node.clone(),
         files: files(&package),
         templates: templates(&package, name)?,
-        metadata: snapshot(api, cluster, &call.node).await?,
+        metadata,
         passphraseless: role.and_then(|role| role.passphraseless.clone()),
         health_check: role.and_then(|role| role.health_check.clone()).filter(|check| check.enable),
         custom_metadata: role

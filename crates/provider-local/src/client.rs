@@ -11,7 +11,6 @@ use provider_core::{CloudCall, Error, Host, ResourceId, Result, Token};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use std::{
-    ffi::OsStr,
     fs::OpenOptions,
     process::Stdio,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -21,22 +20,6 @@ use tokio::{process::Command, task::spawn_blocking};
 
 /// How long an agent gets before it is killed. It gives the processes under it 10 seconds itself.
 const GRACE: Duration = Duration::from_secs(15);
-
-/// What an agent, and so the application, sees of the environment of the process that starts it, besides `LC_*`.
-/// All else may hold secrets that are none of its business.
-const ENVIRONMENT: &[&str] = &[
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "LANG",
-    "LANGUAGE",
-    "TZ",
-    "TMPDIR",
-    "LD_LIBRARY_PATH",
-    "RUST_BACKTRACE",
-];
 
 /// Everything that this provider has on this machine.
 #[derive(Clone)]
@@ -90,8 +73,6 @@ impl DataDir {
             .args(arguments)
             .arg(&instance.dir)
             .current_dir(&instance.dir)
-            .env_clear()
-            .envs(std::env::vars_os().filter(|(name, _)| is_passed_on(name)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().during(what)?)
             .stderr(log)
@@ -113,10 +94,6 @@ impl DataDir {
             working.await.unwrap_or_else(|e| Err(broke_off(e)))
         }
     }
-}
-
-fn is_passed_on(name: &OsStr) -> bool {
-    ENVIRONMENT.iter().any(|passed| name == *passed) || name.as_encoded_bytes().starts_with(b"LC_")
 }
 
 /// Where a call stands in its batch. Ids of new things derive from it, so that they are the same each time

@@ -14,7 +14,11 @@ const ROWS: &[Row] = &[
     Row { package: "provider-core", may_use: &[], may_test_with: &[] },
     Row { package: "vmbased", may_use: &["provider-core"], may_test_with: &["conformance"] },
     Row { package: "providers", may_use: &["provider-core", "provider-*"], may_test_with: &[] },
-    Row { package: "provider-*", may_use: &["provider-core", "vmbased"], may_test_with: &["conformance"] },
+    Row {
+        package: "provider-*",
+        may_use: &["provider-core", "vmbased"],
+        may_test_with: &["conformance", "agent"],
+    },
     Row { package: "engine", may_use: &["provider-core"], may_test_with: &[] },
     Row { package: "agent", may_use: &["provider-core"], may_test_with: &[] },
     Row {

@@ -46,7 +46,10 @@ impl Bench<'_> {
             Command::Metadata(metadata) => take_metadata(self, &metadata),
             Command::Mount { device, mount_point, .. } => self.mount(&device, &mount_point),
             Command::Unmount { mount_point } => self.unmount(&mount_point),
-            Command::Service { name, cmd, timeout_s } => {
+            Command::AwaitHealthy { .. } | Command::Keys { .. } => {
+                Err(Error::unsupported("this agent does not know this command yet"))
+            }
+            Command::Service { name, cmd, timeout_s, .. } => {
                 let what = format!("service `{name}`");
                 self.run(&what, &cmd, Duration::from_secs(timeout_s.into()), &self.log(&name)?)
             }

@@ -290,7 +290,8 @@ mod tests {
     }
 
     fn command(secret: &str) -> Command {
-        Command::Service { name: "start".into(), cmd: secret.into(), timeout_s: 1 }
+        let params = [("target".into(), secret.into())].into();
+        Command::Service { name: "start".into(), cmd: secret.into(), timeout_s: 1, params }
     }
 
     #[test]

@@ -198,6 +198,7 @@ impl Drone {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             node: State::load(&self.instance)?.node,
             processes: u32::try_from(processes).unwrap_or(u32::MAX),
+            health: None,
         }))
     }
 }

@@ -1,6 +1,6 @@
 //! Commands: how they run, end and are reported.
 
-use crate::instance::{Instance, PATIENCE, Pinned, daemon, service, tell};
+use crate::instance::{Instance, PATIENCE, Pinned, daemon, named, service, tell};
 use agent::UnixPilot;
 use provider_core::{Command, CommandState, ErrorKind, Pilot, Token};
 use std::{
@@ -43,7 +43,7 @@ async fn a_command_that_hangs_is_killed_at_its_timeout_with_its_children_and_dae
     // One daemon keeps its environment, one throws it away, and the shell hangs.
     let cmd =
         format!("{}; {}; sleep 1000", daemon("kept"), daemon("bare").replace("setsid", "env -i setsid"));
-    let hang = Command::Service { name: "hang".into(), cmd, timeout_s: 1 };
+    let hang = Command::Service { name: "hang".into(), cmd, timeout_s: 1, params: [].into() };
     let report = instance.run("hang", &hang).await;
     let error = report.error.unwrap();
     assert_eq!((error.kind(), report.exit_code), (ErrorKind::TimedOut, None));
@@ -84,8 +84,7 @@ async fn output_is_bounded_in_reports_and_on_disk() {
     let logs = UnixPilot.logs(&instance.agent, 3).await.unwrap();
     assert_eq!(logs, "==> 99-start <==\nmany\n==> 100-start <==\nmany\n==> 101-start <==\nmany\n");
     // A name that is no name for a file.
-    let named = Command::Service { name: "../../x y".into(), cmd: "echo z".into(), timeout_s: 9 };
-    instance.run("named", &named).await;
+    instance.run("named", &named("../../x y", "echo z")).await;
     assert!(instance.path("log/102-.._.._x_y.log").exists());
 }
 

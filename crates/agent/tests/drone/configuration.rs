@@ -32,6 +32,7 @@ fn configuration(secret: &str) -> Configuration {
         ],
         metadata: metadata(secret, "10.0.0.1"),
         passphraseless: None,
+        health_check: None,
         custom_metadata: None,
     }
 }

@@ -8,6 +8,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
@@ -161,7 +162,12 @@ pub(crate) fn start_keeper(directory: &Path) -> Child {
 }
 
 pub(crate) fn service(cmd: &str) -> Command {
-    Command::Service { name: "start".into(), cmd: cmd.into(), timeout_s: 60 }
+    named("start", cmd)
+}
+
+/// A service of that name.
+pub(crate) fn named(name: &str, cmd: &str) -> Command {
+    Command::Service { name: name.into(), cmd: cmd.into(), timeout_s: 60, params: BTreeMap::new() }
 }
 
 /// A process that no other can be taken for.

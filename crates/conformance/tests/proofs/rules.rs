@@ -25,7 +25,7 @@ fn subject(change: impl Fn(&Cloud)) -> Subject {
         runtime,
         credential: Credential::new([("key".to_owned(), Secret::new(KEY))]),
         clock,
-        package: package().unwrap(),
+        package: package().expect("it is a good package"),
         conf: serde_json::json!({}),
         keep: Box::new(()),
     }

@@ -7,7 +7,9 @@ use super::{
     job::{JobDoc, job_id},
     *,
 };
-use provider_core::{ActionKind, Change, ClusterSpec, ClusterStatus, Node, NodeId, Plan, Policy, stored};
+use provider_core::{
+    ActionKind, Change, ClusterSpec, ClusterStatus, Node, NodeId, Plan, Policy, ResourceId, stored,
+};
 use std::collections::BTreeSet;
 
 /// A planned change that somebody wants carried out.
@@ -252,6 +254,9 @@ impl<'a> Acceptance<'a> {
         .execute(&mut *self.db)
         .await
         .map_err(failed(&self.attempt))?;
+        if new {
+            self.take_volumes().await?;
+        }
         // A fact is recorded only of a node that is on record.
         sqlx::query(concat!(
             "INSERT INTO node (cluster, node, doc) SELECT ?, value, ? FROM json_each(?) WHERE true ",
@@ -264,6 +269,50 @@ impl<'a> Acceptance<'a> {
         .await
         .map_err(failed(&self.attempt))?;
         Ok(())
+    }
+
+    /// Moves the volumes that the new cluster begins with from the records of the deleted one that left them.
+    async fn take_volumes(&mut self) -> Result<()> {
+        for (id, node) in self.change.before.nodes.iter().filter(|(_, node)| !node.disks.is_empty()) {
+            for disk in node.disks.values() {
+                self.take_volume(&disk.volume).await?;
+            }
+            sqlx::query("INSERT INTO node (cluster, node, doc) VALUES (?, ?, ?)")
+                .bind(self.change.before.id.as_str())
+                .bind(id.as_str())
+                .bind(stored::store(node)?)
+                .execute(&mut *self.db)
+                .await
+                .map_err(failed(&self.attempt))?;
+        }
+        Ok(())
+    }
+
+    async fn take_volume(&mut self, volume: &ResourceId) -> Result<()> {
+        let rows: Vec<(String, String, String)> = sqlx::query_as(concat!(
+            "SELECT node.cluster, node.node, node.doc FROM node JOIN cluster ON cluster.id = node.cluster ",
+            "WHERE cluster.status = 'deleted' AND instr(node.doc, ?) > 0"
+        ))
+        .bind(volume.as_str())
+        .fetch_all(&mut *self.db)
+        .await
+        .map_err(failed(&self.attempt))?;
+        for (cluster, id, doc) in rows {
+            let mut node: Node = stored::read(&doc)?;
+            let before = node.disks.len();
+            node.disks.retain(|_, disk| disk.volume != *volume);
+            if node.disks.len() < before {
+                sqlx::query("UPDATE node SET doc = ? WHERE cluster = ? AND node = ?")
+                    .bind(stored::store(&node)?)
+                    .bind(cluster)
+                    .bind(id)
+                    .execute(&mut *self.db)
+                    .await
+                    .map_err(failed(&self.attempt))?;
+                return Ok(());
+            }
+        }
+        Err(Error::conflict(format!("{}: another cluster has taken volume `{volume}`", self.attempt)))
     }
 
     async fn put_secrets(&mut self, keyring: &Keyring, secrets: &[(SecretRef, Secret)]) -> Result<()> {

@@ -2,22 +2,22 @@
 
 use crate::{Local, client::DataDir, model::InstanceFile, process::Identity};
 use async_trait::async_trait;
+use conformance::{MemoryLedger, NoRecords};
 use provider_core::{
-    AppVersionId, Archive, Attachment, Batch, CallKey, Cancel, Clock, Cluster, ClusterId, ContainerKind,
-    Credential, DeploymentId, DiskId, Entry, Gateway, Handle, Host, InstanceReady, InstanceRef, InstanceSpec,
-    JobId, Ledger, Look, NoCrash, NodeId, Outcome, Progress, ProviderHandlerInterface, Records, ResourceId,
-    Result, RoleName, Runtime, RuntimeId, Started, TaskContext, TaskId, Timestamp, Token, VolumeRef,
-    VolumeSpec, Zone,
+    Attachment, Cancel, Clock, ClusterId, ContainerKind, Credential, DeploymentId, DiskId, Gateway, Handle,
+    Host, InstanceReady, InstanceRef, InstanceSpec, JobId, Look, NoCrash, NodeId, Progress,
+    ProviderHandlerInterface, ResourceId, RoleName, Runtime, RuntimeId, Started, TaskContext, TaskId,
+    Timestamp, VolumeRef, VolumeSpec, Zone,
 };
 use rustix::io::{FdFlags, fcntl_setfd};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fs::{self, File},
     os::unix::net::UnixListener,
     path::Path,
     process::{Command, exit},
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -92,7 +92,7 @@ fn serve(mode: &str, dir: &Path) {
 pub(super) struct Site {
     pub(super) local: Local,
     pub(super) gateway: Gateway,
-    pub(super) ledger: Arc<Memory>,
+    pub(super) ledger: Arc<MemoryLedger>,
     next_task: AtomicU32,
     _dir: TempDir,
 }
@@ -112,7 +112,7 @@ impl Site {
             agent: [program].into_iter().chain(arguments).chain([format!("{agent:?}")]).collect(),
             clock: Arc::new(RealSleep),
         };
-        let ledger = Arc::new(Memory::default());
+        let ledger = Arc::new(MemoryLedger::default());
         let gateway = Gateway::new(
             host.deployment.clone(),
             ledger.clone(),
@@ -288,99 +288,5 @@ impl Clock for RealSleep {
     #[allow(clippy::disallowed_methods, reason = "what is waited for are real processes")]
     async fn sleep(&self, time: Duration) {
         tokio::time::sleep(time).await;
-    }
-}
-
-struct NoRecords;
-
-#[async_trait]
-impl Records for NoRecords {
-    async fn cluster(&self, _: &ClusterId) -> Result<Option<Cluster>> {
-        Ok(None)
-    }
-
-    async fn cluster_named(&self, _: &str) -> Result<Option<Cluster>> {
-        Ok(None)
-    }
-
-    async fn package(&self, app: &AppVersionId) -> Result<Arc<Archive>> {
-        panic!("nobody asks for the package of `{app}`")
-    }
-}
-
-/// A ledger that forgets everything with its process.
-#[derive(Default)]
-pub(super) struct Memory(Mutex<Pages>);
-
-#[derive(Default)]
-struct Pages {
-    calls: HashMap<CallKey, Entry>,
-    batches: BTreeMap<Token, Batch>,
-}
-
-impl Memory {
-    /// The names of all requests so far and how many calls each carried, sorted.
-    pub(super) fn requests(&self) -> Vec<(String, usize)> {
-        let pages = self.0.lock().unwrap();
-        let mut all: Vec<_> =
-            pages.batches.values().map(|batch| (batch.name.clone(), batch.items.len())).collect();
-        all.sort();
-        all
-    }
-
-    /// Forgets what became of every call, as if no reply had come.
-    pub(super) fn lose_replies(&self) {
-        let mut pages = self.0.lock().unwrap();
-        let Pages { calls, batches } = &mut *pages;
-        for (token, batch) in batches {
-            for item in &batch.items {
-                calls.insert(item.key.clone(), Entry::InDoubt(token.clone()));
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl Ledger for Memory {
-    async fn look(&self, key: &CallKey) -> Result<Entry> {
-        Ok(self.0.lock().unwrap().calls.get(key).cloned().unwrap_or(Entry::Fresh(0)))
-    }
-
-    async fn batch(&self, token: &Token) -> Result<Batch> {
-        Ok(self.0.lock().unwrap().batches[token].clone())
-    }
-
-    async fn begin(&self, batch: &Batch) -> Result<()> {
-        let mut pages = self.0.lock().unwrap();
-        for item in &batch.items {
-            pages.calls.insert(item.key.clone(), Entry::InDoubt(batch.token.clone()));
-        }
-        pages.batches.insert(batch.token.clone(), batch.clone());
-        Ok(())
-    }
-
-    async fn finish(&self, batch: &Batch, outcomes: Vec<Outcome>) -> Result<()> {
-        let mut pages = self.0.lock().unwrap();
-        for (item, outcome) in batch.items.iter().zip(outcomes) {
-            let entry = match outcome {
-                Outcome::Applied(reply) => Entry::Applied(reply),
-                Outcome::Refused(_) => Entry::Fresh(item.generation + 1),
-                Outcome::InDoubt => Entry::InDoubt(batch.token.clone()),
-            };
-            pages.calls.insert(item.key.clone(), entry);
-        }
-        Ok(())
-    }
-
-    async fn reopen(&self, job: &JobId, task: TaskId) -> Result<()> {
-        let mut pages = self.0.lock().unwrap();
-        let of_task = |key: &&CallKey| key.job == *job && key.task == task;
-        let keys: Vec<_> = pages.calls.keys().filter(of_task).cloned().collect();
-        for key in keys {
-            let generations = pages.batches.values().flat_map(|batch| &batch.items);
-            let newest = generations.filter(|item| item.key == key).map(|item| item.generation).max();
-            pages.calls.insert(key, Entry::Fresh(newest.map_or(0, |newest| newest + 1)));
-        }
-        Ok(())
     }
 }

@@ -129,16 +129,7 @@ pub(crate) fn cluster(roles: &[Role]) -> Cluster {
 
 /// Findings that forbid nothing.
 pub(crate) fn facts() -> Facts {
-    Facts {
-        taken_at: Timestamp(0),
-        zone: "zone-1".into(),
-        vpc: None,
-        needs_frontgate: false,
-        roles: BTreeMap::new(),
-        headroom: BTreeMap::new(),
-        shortfalls: Vec::new(),
-        extra: Value::Null,
-    }
+    Facts::none("zone-1".into(), Timestamp(0))
 }
 
 pub(crate) fn change(cluster: &Cluster, action: &Action) -> Change {
