@@ -6,6 +6,7 @@ use provider_core::{
     AgentStatus, Clock, Command, CommandState, Error, ErrorKind, Health, NodeId, Pilot, Report, ResourceId,
     Result, Secret, ServiceName, Timestamp, Token,
 };
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::RangeInclusive,
@@ -165,6 +166,12 @@ impl ScriptedPilot {
     /// What the agents carried out, in the order in which it began.
     pub fn ran(&self) -> Vec<Ran> {
         lock(&self.state).ran.clone()
+    }
+
+    /// The metadata that agents were given, in the order in which it came.
+    pub fn told(&self) -> Vec<Value> {
+        let told = &lock(&self.state).told;
+        told.iter().map(|metadata| serde_json::from_str(metadata.expose()).unwrap_or_default()).collect()
     }
 
     /// Whether any agent was given metadata that contains this text.
