@@ -59,16 +59,7 @@ impl Capacity {
     /// running instances. Disk is what the change adds; system disks are not counted, because an instance has
     /// none of its own.
     pub(crate) fn facts(&self, change: &Change, taken_at: Timestamp) -> Facts {
-        let mut facts = Facts {
-            taken_at,
-            zone: Zone::new(ZONE),
-            vpc: None,
-            needs_frontgate: false,
-            roles: BTreeMap::new(),
-            headroom: BTreeMap::new(),
-            shortfalls: Vec::new(),
-            extra: serde_json::Value::Null,
-        };
+        let mut facts = Facts::none(Zone::new(ZONE), taken_at);
         let mut need = Need::default();
         if adds_something(&change.action) {
             for (name, role) in &change.after.roles {
