@@ -5,17 +5,20 @@
 //! It does little, so that it has little to die of. The worker talks to the control side and runs commands;
 //! what it knows is on disk before anybody is told, so that it may die at any point.
 
+mod checks;
 mod configure;
 mod durable;
 mod execute;
+mod health;
 mod instance;
 mod journal;
 mod keeper;
 mod keypair;
+mod logins;
 mod output;
 mod processes;
+mod program;
 mod root;
-mod shell;
 mod state;
 mod worker;
 

@@ -1,6 +1,6 @@
 //! The control side's way to agents on this machine.
 
-use crate::protocol::{Hello, Reply, Request, encode, receive, send};
+use crate::protocol::{Hello, Reply, Request, encode, receive, send, version_of};
 use async_trait::async_trait;
 use provider_core::{AgentStatus, Command, CommandState, Error, Pilot, Result, Token};
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -21,7 +21,10 @@ impl Pilot for UnixPilot {
         let request = Request::Submit { id: Cow::Borrowed(id), command: Cow::Borrowed(command) };
         let request = encode(&request)
             .map_err(|e| Error::invalid(format!("command `{}` can't be sent", id.as_str())).caused_by(&e))?;
-        let mut drone = connect(agent).await?;
+        let (mut drone, version) = connect(agent).await?;
+        if version < version_of(command) {
+            return Err(too_old(format!("agent `{agent}` is too old to know this command")));
+        }
         match exchange(&mut drone, &request, PROMPT).await {
             Ok(Reply::Accepted) => Ok(()),
             Ok(Reply::Refused(error)) => Err(error),
@@ -59,7 +62,7 @@ impl Pilot for UnixPilot {
 async fn ask(agent: &str, request: &Request<'_>, patience: Duration) -> Result<Reply> {
     let lost = |e: io::Error| Error::unavailable(format!("asking agent `{agent}`")).caused_by(&e);
     let request = encode(request).map_err(lost)?;
-    let mut drone = connect(agent).await?;
+    let (mut drone, _) = connect(agent).await?;
     exchange(&mut drone, &request, patience).await.map_err(lost)
 }
 
@@ -78,8 +81,12 @@ async fn exchange(drone: &mut UnixStream, request: &[u8], patience: Duration) ->
     timeout(patience, both).await?
 }
 
-/// A connection on which both sides have agreed on a version.
-async fn connect(agent: &str) -> Result<UnixStream> {
+fn too_old(what: String) -> Error {
+    Error::unsupported(what).hint("stop and start its cluster, which brings the present agent")
+}
+
+/// A connection, and the version on which both sides have agreed.
+async fn connect(agent: &str) -> Result<(UnixStream, u32)> {
     let path = agent.strip_prefix("unix:").ok_or_else(|| {
         Error::unsupported(format!("agent `{agent}` has an address of an unknown kind"))
             .hint("addresses start with `unix:`")
@@ -96,9 +103,8 @@ async fn connect(agent: &str) -> Result<UnixStream> {
     }
     .map_err(|e| Error::unavailable(format!("connecting to agent `{agent}`")).caused_by(&e))?;
     match Hello::OURS.agreed(theirs) {
-        Some(_) => Ok(drone),
-        None => Err(Error::unsupported(format!("agent `{agent}` speaks another protocol: {theirs:?}"))
-            .hint("stop and start its cluster, which brings the present agent")),
+        Some(version) => Ok((drone, version)),
+        None => Err(too_old(format!("agent `{agent}` speaks another protocol: {theirs:?}"))),
     }
 }
 

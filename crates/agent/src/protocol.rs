@@ -19,15 +19,24 @@ pub(crate) struct Hello {
 }
 
 impl Hello {
-    /// What this program speaks. From version 2 on the oldest is the one before the newest: drones outlive an
-    /// upgrade of the control side.
-    pub(crate) const OURS: Self = Self { pitrix_agent: (1, 1) };
+    /// What this program speaks. The oldest is the one before the newest: drones outlive an upgrade of the
+    /// control side.
+    pub(crate) const OURS: Self = Self { pitrix_agent: (1, 2) };
 
     /// The version to go on in, if there is one.
     pub(crate) fn agreed(self, theirs: Self) -> Option<u32> {
         let newest = self.pitrix_agent.1.min(theirs.pitrix_agent.1);
         let oldest = self.pitrix_agent.0.max(theirs.pitrix_agent.0);
         (oldest <= newest).then_some(newest)
+    }
+}
+
+/// The version that a command came with.
+pub(crate) fn version_of(command: &Command) -> u32 {
+    match command {
+        Command::AwaitHealthy { .. } | Command::Keys { .. } => 2,
+        Command::Service { params, .. } if !params.is_empty() => 2,
+        _ => 1,
     }
 }
 
@@ -106,6 +115,7 @@ mod tests {
         check((1, 1), (1, 1), Some(1));
         check((1, 2), (2, 3), Some(2));
         check((1, 1), (1, 2), Some(1));
+        check((1, 1), Hello::OURS.pitrix_agent, Some(1));
         check((1, 1), (2, 3), None);
     }
 

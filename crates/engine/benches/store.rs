@@ -198,7 +198,15 @@ async fn one(tenure: Tenure, job: JobId, index: u32) -> provider_core::Result<()
     };
     tenure.begin(&batch).await?;
     tenure.finish(&batch, vec![Outcome::Applied(REPLY.as_bytes().to_vec())]).await?;
-    let report = TaskReport { job, task, attempt: 1, state: TaskState::Done, deadline: None, handle: None };
+    let report = TaskReport {
+        job,
+        task,
+        attempt: 1,
+        state: TaskState::Done,
+        deadline: None,
+        handle: None,
+        output: None,
+    };
     tenure.report(report, None).await
 }
 

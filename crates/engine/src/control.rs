@@ -89,6 +89,15 @@ pub struct Planned {
     secrets: Vec<(SecretRef, Secret)>,
 }
 
+impl Planned {
+    /// Whether the cluster is already what it would become.
+    pub fn does_nothing(&self) -> bool {
+        let Change { action, before, after } = &self.change;
+        let leads_to = action.kind().leads_to().unwrap_or(before.status);
+        self.plan.is_empty() && *after == before.spec && leads_to == before.status
+    }
+}
+
 /// An accepted change.
 pub struct Submitted {
     /// The job that carries it out.
@@ -229,10 +238,15 @@ impl Control {
     /// Plans a change and has it accepted as a job. When the cluster changes in between it is planned again.
     ///
     /// # Errors
-    /// As [`plan`](Self::plan) and [`Store::accept`].
+    /// As [`plan`](Self::plan) and [`Store::accept`]; `Conflict` when there is nothing to do.
     pub async fn submit(&self, request: &Request) -> Result<Submitted> {
         for _ in 0..ATTEMPTS {
             let mut planned = self.plan(request).await?;
+            if planned.does_nothing() {
+                let Change { action, before, .. } = &planned.change;
+                let attempt = format!("accepting `{}` of `{}`", action.kind().verb(), before.spec.name);
+                return Err(Error::conflict(format!("{attempt}: there is nothing to do")));
+            }
             let submission = Submission {
                 change: planned.change.clone(),
                 plan: planned.plan.clone(),

@@ -5,8 +5,8 @@ use crate::{
     task::{JobContext, Standing},
 };
 use provider_core::{
-    AgentApi, Cancel, Cluster, Error, Fold, FoldResult, Gateway, Input, JobId, Look, Machine, Output, Plan,
-    Records, Result, Retry, TaskId, TaskOutcome,
+    ActionKind, AgentApi, Cancel, Cluster, Error, Fold, FoldResult, Gateway, Input, JobId, Look, Machine,
+    Output, Plan, Records, Result, Retry, TaskId, TaskOutcome,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -145,6 +145,7 @@ async fn prepare(
         look,
         tenure: tenure.clone(),
         forced: work.change.action.is_forced(),
+        keeps_output: work.info.action == ActionKind::RunService,
     }))
 }
 

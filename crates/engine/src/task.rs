@@ -28,6 +28,8 @@ pub(crate) struct JobContext {
     pub(crate) tenure: Tenure,
     /// Whether the job ends whatever happens.
     pub(crate) forced: bool,
+    /// Whether what its commands print is what the operator asked for.
+    pub(crate) keeps_output: bool,
 }
 
 /// Where a task that has begun stands.
@@ -117,6 +119,10 @@ impl JobContext {
     }
 
     async fn report(&self, id: TaskId, task: &Task, at: &Standing, fact: Option<&Fact>) -> Result<()> {
+        let output = match fact {
+            Some(Fact::Agent(report)) if self.keeps_output => Some(report.output.clone()),
+            _ => None,
+        };
         let report = TaskReport {
             job: self.job.clone(),
             task: id,
@@ -124,6 +130,7 @@ impl JobContext {
             state: at.state.clone(),
             deadline: Some(at.deadline),
             handle: at.handle.clone(),
+            output,
         };
         let record = fact.map(|fact| Recording { cluster: &self.cluster, task, fact });
         self.tenure.report(report, record).await

@@ -1,77 +1,79 @@
 //! `cluster`: the verbs on deployed applications.
 
 mod answers;
+mod requests;
 mod view;
 
-pub(crate) use answers::read_answers;
 pub(crate) use view::{ClusterView, connect_lines};
 
 use crate::{
-    args::{ClusterVerb, Create, Delete, Format, Wait},
-    executor::summon,
+    args::{Ask, ClusterVerb, Deed, Delete, DeleteNodes, Format, Wait},
+    carry_out::carry_out,
     exit::{Exit, Failure, Outcome},
-    follow::follow,
-    jobs::conclude,
+    health::{self, NodeTruth},
     plans::summary,
-    screen::{Screen, Tone, count, escaped},
+    screen::{Screen, Tone, count, log_lines},
     site::Site,
 };
-use engine::{ClusterFilter, Request};
-use provider_core::{Action, ActionKind, Cluster, ClusterId, Error, JobId, Records};
-use std::io::{self, IsTerminal};
+use engine::{ClusterFilter, Planned, Request};
+use provider_core::{Cluster, Error, NodeId};
+use std::collections::BTreeSet;
 
 /// Carries out a verb.
 pub(crate) async fn run(verb: ClusterVerb, site: &Site, screen: &Screen) -> Outcome {
     match verb {
-        ClusterVerb::Create { create, wait } => {
-            let request = create_request(&create, site).await?;
-            submit(site, screen, &request, wait).await
-        }
+        ClusterVerb::Act(deed) => act(deed, site, screen).await,
         ClusterVerb::List { runtime, deleted } => {
             let clusters = site.store().clusters(&ClusterFilter { runtime, deleted }).await?;
-            let views: Vec<_> = clusters.iter().map(ClusterView::new).collect();
-            screen.list(&views, "there are no clusters; `pitrix cluster create` makes one")
+            let healths = match screen.format {
+                Format::Name => clusters.iter().map(|_| None).collect(),
+                _ => health::ask(site, &clusters).await,
+            };
+            let views =
+                clusters.iter().zip(healths).map(|(cluster, health)| ClusterView::new(cluster, health));
+            screen
+                .list(&views.collect::<Vec<_>>(), "there are no clusters; `pitrix cluster create` makes one")
         }
-        ClusterVerb::Describe(cluster) => show(screen, &site.control.cluster(&cluster.name).await?),
-        ClusterVerb::Start { cluster, wait } => {
-            submit(site, screen, &act(&cluster.name, Action::StartClusters), wait).await
+        ClusterVerb::Describe(cluster) => {
+            show(site, screen, &site.control.cluster(&cluster.name).await?).await
         }
-        ClusterVerb::Stop { cluster, wait } => {
-            submit(site, screen, &act(&cluster.name, Action::StopClusters), wait).await
-        }
-        ClusterVerb::Delete { delete, yes, wait } => {
-            if !yes {
-                confirm(site, screen, &delete).await?;
-            }
-            submit(site, screen, &delete_request(&delete), wait).await
-        }
+        ClusterVerb::Refresh(cluster) => refresh(site, screen, &cluster.name).await,
         ClusterVerb::Logs { cluster, node, lines } => {
             logs(site, screen, &cluster.name, node.as_deref(), lines).await
         }
     }
 }
 
-/// What `cluster create` asks for.
-pub(crate) async fn create_request(create: &Create, site: &Site) -> Outcome<Request> {
-    let conf = read_answers(site, create).await?;
-    Ok(Request::Create {
-        name: Some(create.name.clone()),
-        app: create.app.clone(),
-        runtime: create.runtime.clone(),
-        conf,
-        volumes_of: create.volumes_of.clone(),
-    })
-}
-
-/// What a verb on an existing cluster asks for.
-pub(crate) fn act(cluster: &str, action: Action) -> Request {
-    Request::Act { cluster: cluster.to_owned(), action }
-}
-
-/// What `cluster delete` asks for.
-pub(crate) fn delete_request(delete: &Delete) -> Request {
-    let Delete { cluster, keep_volumes, force } = delete;
-    act(&cluster.name, Action::DeleteClusters { keep_volumes: *keep_volumes, force: *force })
+async fn act(deed: Deed<Wait, Ask>, site: &Site, screen: &Screen) -> Outcome {
+    let request = deed.request(site).await?;
+    match &deed {
+        Deed::Delete { delete, ask: Ask { yes: false }, .. } => confirm_delete(site, screen, delete).await?,
+        Deed::DeleteNodes { nodes, ask: Ask { yes: false }, .. } => {
+            confirm_nodes(site, screen, nodes).await?;
+        }
+        Deed::Recover { cluster, .. } if !is_ill(site, screen, &request, &cluster.name).await? => {
+            return Ok(());
+        }
+        _ => {}
+    }
+    let wait = match deed {
+        Deed::Create { wait, .. }
+        | Deed::Start { wait, .. }
+        | Deed::Stop { wait, .. }
+        | Deed::Restart { wait, .. }
+        | Deed::Scale { wait, .. }
+        | Deed::DeleteNodes { wait, .. }
+        | Deed::Resize { wait, .. }
+        | Deed::UpdateEnv { wait, .. }
+        | Deed::Upgrade { wait, .. }
+        | Deed::Rollback { wait, .. }
+        | Deed::Recover { wait, .. }
+        | Deed::Run { wait, .. }
+        | Deed::AttachKey { wait, .. }
+        | Deed::DetachKey { wait, .. }
+        | Deed::Delete { wait, .. } => wait,
+    };
+    submit(site, screen, &request, wait).await
 }
 
 async fn submit(site: &Site, screen: &Screen, request: &Request, wait: Wait) -> Outcome {
@@ -79,100 +81,78 @@ async fn submit(site: &Site, screen: &Screen, request: &Request, wait: Wait) -> 
     for warning in &submitted.planned.warnings {
         screen.warn(warning);
     }
-    screen.say(Tone::Plain, "plan", &summary(&submitted.planned.plan));
+    screen.say(Tone::Plain, "plan", &summary(&submitted.planned));
     let cluster = &submitted.planned.change.before.id;
     carry_out(site, screen, &submitted.job, cluster, wait, 0).await
 }
 
-/// Sees that an accepted job is worked on and, unless `wait` says otherwise, follows it from the event after
-/// `after` and shows what has become of its cluster.
-pub(crate) async fn carry_out(
-    site: &Site,
-    screen: &Screen,
-    job: &JobId,
-    cluster: &ClusterId,
-    wait: Wait,
-    after: u64,
-) -> Outcome {
-    if wait.detach {
-        let summoned = summon(&site.dir).await;
-        screen.say(Tone::Plain, "accepted", &format!("`pitrix job watch {job}` follows it"));
-        screen.data(&format!("{job}\n"))?;
-        return summoned.map(drop).map_err(Failure::from);
+/// Says what was found of a cluster that is to recover, and whether there is something to repair.
+async fn is_ill(site: &Site, screen: &Screen, request: &Request, name: &str) -> Outcome<bool> {
+    let planned = site.control.plan(request).await?;
+    say_findings(site, screen, &planned);
+    let is_ill = !planned.does_nothing();
+    if !is_ill {
+        screen.say(Tone::Good, "done", &format!("nothing to do for {name}"));
     }
-    let (info, took) = follow(site, screen, job, after).await?;
-    let cluster = site.store().cluster(cluster).await?;
-    conclude(screen, &info, took, cluster.as_ref())?;
-    let Some(cluster) = cluster else { return Ok(()) };
-    match info.action {
-        ActionKind::DeleteClusters => {
-            let action = site.store().job_work(job).await?.change.action;
-            let keep_volumes = matches!(action, Action::DeleteClusters { keep_volumes: true, .. });
-            say_what_is_left(site, screen, &cluster, keep_volumes).await
-        }
-        _ if !matches!(screen.format, Format::Table | Format::Wide) => show(screen, &cluster),
-        ActionKind::CreateCluster | ActionKind::StartClusters => {
-            connect_lines(&cluster).iter().try_for_each(|line| screen.tell("connect", line))
-        }
-        _ => Ok(()),
+    Ok(is_ill)
+}
+
+fn say_findings(site: &Site, screen: &Screen, planned: &Planned) {
+    let facts = planned.plan.facts.nodes.iter();
+    let truths: Vec<_> = facts.map(|(id, facts)| NodeTruth::new(id, facts, site.now())).collect();
+    for truth in truths.iter().filter(|truth| !truth.is_well()) {
+        screen.say(Tone::Warning, "found", &truth.finding());
+    }
+    if truths.iter().all(NodeTruth::is_well) {
+        screen.say(Tone::Plain, "found", &format!("{} and all is well", count(truths.len(), "node")));
     }
 }
 
-fn show(screen: &Screen, cluster: &Cluster) -> Outcome {
-    let view = ClusterView::new(cluster);
+/// Prints what is on record of a cluster, with how it is.
+pub(crate) async fn show(site: &Site, screen: &Screen, cluster: &Cluster) -> Outcome {
+    let view = ClusterView::new(cluster, health::ask_one(site, cluster).await);
     screen.one(&view, || view.sheet(screen))
 }
 
-/// Says what was kept and what is left of a deleted cluster. Asks the provider, so that it is not only our own
-/// word; what is still on record is what could not be proved deleted.
-async fn say_what_is_left(site: &Site, screen: &Screen, cluster: &Cluster, keep_volumes: bool) -> Outcome {
-    let view = ClusterView::new(cluster);
-    if keep_volumes {
-        screen.say(Tone::Plain, "kept", &view.volumes());
-    }
-    let unproved = view.left(keep_volumes);
-    if !unproved.is_empty() {
-        screen.warn(&format!(
-            "not proved deleted, look for them on `{}`: {}",
-            cluster.runtime,
-            unproved.join(", ")
-        ));
-        return Err(Failure::Said(Exit::Partial));
-    }
-    let tagged = match site.visit(&cluster.runtime).await {
-        Ok((_, provider, look)) => provider.sweeper.tagged(&look).await,
-        Err(error) => Err(error),
-    };
-    match tagged {
-        Ok(tagged) => {
-            let of = |kind: &str| {
-                let ours = tagged.iter().filter(|resource| resource.cluster == cluster.id.as_str());
-                count(ours.filter(|resource| resource.kind == kind).count(), kind)
-            };
-            let text = format!("{}, {} left on `{}`", of("instance"), of("volume"), cluster.runtime);
-            screen.say(Tone::Good, "clean", &text);
-        }
-        Err(error) => screen.warn(&format!("runtime `{}` could not be looked at: {error}", cluster.runtime)),
+async fn refresh(site: &Site, screen: &Screen, name: &str) -> Outcome {
+    let cluster = site.control.cluster(name).await?;
+    let facts = site.control.observe(&cluster).await?;
+    let truths: Vec<_> = facts.iter().map(|(id, facts)| NodeTruth::new(id, facts, site.now())).collect();
+    screen.list(&truths, &format!("cluster `{name}` has no nodes"))?;
+    if !truths.iter().all(NodeTruth::is_well) {
+        screen.say(Tone::Plain, "next", &format!("`pitrix cluster recover {name}` repairs what it can"));
     }
     Ok(())
 }
 
-/// Shows what goes and asks for the name.
-async fn confirm(site: &Site, screen: &Screen, delete: &Delete) -> Outcome {
+/// Shows what goes with the cluster and asks for its name.
+async fn confirm_delete(site: &Site, screen: &Screen, delete: &Delete) -> Outcome {
     let name = &delete.cluster.name;
-    let cluster = site.control.cluster(name).await?;
+    let view = ClusterView::new(&site.control.cluster(name).await?, None);
+    confirm(screen, name, "deleting", &view.losses(delete.keep_volumes))
+}
+
+/// Shows what goes with the nodes and asks for the cluster's name.
+async fn confirm_nodes(site: &Site, screen: &Screen, which: &DeleteNodes) -> Outcome {
+    let name = &which.cluster.name;
+    let mut cluster = site.control.cluster(name).await?;
+    let nodes: BTreeSet<&NodeId> = which.nodes.iter().collect();
+    cluster.nodes.retain(|id, _| nodes.contains(id));
+    confirm(screen, name, "deleting nodes of", &ClusterView::new(&cluster, None).losses(false))
+}
+
+fn confirm(screen: &Screen, name: &str, attempt: &str, losses: &str) -> Outcome {
     if !screen.is_interactive {
         return Err(Failure::Usage(
             Error::invalid(format!(
-                "deleting cluster `{name}` asks for its name, and there is no terminal to ask on"
+                "{attempt} cluster `{name}` asks for its name, and there is no terminal to ask on"
             ))
-            .hint("add `--yes` to delete it without a question"),
+            .hint("add `--yes` to do it without a question"),
         ));
     }
-    let view = ClusterView::new(&cluster);
-    screen.talk(&screen.labelled(Tone::Warning, "delete", &view.losses(delete.keep_volumes)));
+    screen.talk(&screen.labelled(Tone::Warning, "delete", losses));
     let answer = screen.ask("          Type the name to confirm: ")?;
-    if answer.trim() == *name {
+    if answer.trim() == name {
         return Ok(());
     }
     Err(Error::cancelled(format!("nothing was deleted: that was not `{name}`")).into())
@@ -208,14 +188,4 @@ async fn logs(site: &Site, screen: &Screen, name: &str, node: Option<&str>, line
         n if n == cluster.nodes.len() || node.is_some() => Err(Failure::Said(Exit::Error)),
         _ => Err(Failure::Said(Exit::Partial)),
     }
-}
-
-/// A program gets a log as it is; a terminal must not be steered by one.
-fn log_lines(node: &str, text: &str, named: bool) -> String {
-    let raw = !io::stdout().is_terminal();
-    let line = |line: &str| {
-        let line = if raw { line.into() } else { escaped(line) };
-        if named { format!("{node}  {line}\n") } else { format!("{line}\n") }
-    };
-    text.lines().map(line).collect()
 }

@@ -3,27 +3,50 @@
 use crate::{
     executor::{Hello, Post, greet},
     exit::{Exit, Failure, Outcome},
+    health::{self, State},
     print::{Column, Item, column},
     screen::{Screen, count},
     site::Site,
 };
+use engine::ClusterFilter;
 use serde::Serialize;
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-/// Looks at the state directory, the executor, the database and the key.
+/// How much of the executor's log to show.
+const LOG_LINES: usize = 5;
+
+/// Looks at the state directory, the executor, the database, the key and the agents.
 pub(crate) async fn run(site: &Site, screen: &Screen) -> Outcome {
     let post = Post::new(&site.dir);
     let executor = greet(&post).await.ok().map(|line| line.hello);
     let jobs = site.store().running_jobs().await?.len();
     let size = |name: &str| fs::metadata(site.dir.join(name)).map(|file| file.len()).ok();
+    let clusters = site.store().clusters(&ClusterFilter::default()).await?;
+    let healths = health::ask(site, &clusters).await;
+    let asked =
+        clusters.iter().zip(&healths).filter_map(|(cluster, health)| Some((cluster, health.as_ref()?)));
+    let mut agents = Agents::default();
+    for (cluster, health) in asked {
+        for (id, node) in &health.nodes {
+            agents.asked += 1;
+            if node.state == State::Unreachable {
+                agents.unreachable.push(format!("{id} of {}", cluster.spec.name));
+            }
+        }
+    }
     let view = DoctorView {
         state: site.dir.clone(),
         deployment: site.store().deployment().to_string(),
         version: env!("CARGO_PKG_VERSION"),
         executor,
+        executor_log: last_lines(&post.log()),
         running_jobs: jobs,
         database_bytes: size("pitrix.db"),
         key_file: size("key").is_some(),
+        agents,
     };
     screen.one(&view, || view.sheet(screen))?;
     let mut ill = false;
@@ -39,6 +62,12 @@ pub(crate) async fn run(site: &Site, screen: &Screen) -> Outcome {
         ill = true;
         screen.warn("there is no key file: stored credentials can't be opened");
     }
+    if !view.agents.unreachable.is_empty() {
+        ill = true;
+        screen.warn(
+            "agents that should answer don't; `pitrix cluster recover NAME` looks after a cluster's nodes",
+        );
+    }
     if ill { Err(Failure::Said(Exit::Error)) } else { Ok(()) }
 }
 
@@ -50,9 +79,43 @@ struct DoctorView {
     version: &'static str,
     /// None when there is none, which is fine without jobs.
     executor: Option<Hello>,
+    /// The end of what executors wrote.
+    executor_log: Vec<String>,
     running_jobs: usize,
     database_bytes: Option<u64>,
     key_file: bool,
+    agents: Agents,
+}
+
+/// The agents of the clusters that are meant to work.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Agents {
+    asked: usize,
+    /// Those that did not answer.
+    unreachable: Vec<String>,
+}
+
+impl Agents {
+    fn shown(&self) -> String {
+        match self.unreachable.as_slice() {
+            [] if self.asked == 0 => "none".to_owned(),
+            [] => format!("{} answer", self.asked),
+            unreachable => format!(
+                "{}/{} answer; not {}",
+                self.asked - unreachable.len(),
+                self.asked,
+                unreachable.join(", ")
+            ),
+        }
+    }
+}
+
+fn last_lines(log: &Path) -> Vec<String> {
+    // It is kept short by whoever starts an executor.
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(LOG_LINES)..].iter().map(|line| (*line).to_owned()).collect()
 }
 
 impl DoctorView {
@@ -64,7 +127,7 @@ impl DoctorView {
             None => "not running; it starts with the next job".to_owned(),
         };
         let kib = |bytes: u64| format!("{} KiB", bytes / 1024);
-        screen.pairs(&[
+        let mut text = screen.pairs(&[
             ("state", self.state.display().to_string()),
             ("deployment", self.deployment.clone()),
             ("version", self.version.to_owned()),
@@ -72,7 +135,14 @@ impl DoctorView {
             ("running jobs", self.running_jobs.to_string()),
             ("database", self.database_bytes.map_or("missing".to_owned(), kib)),
             ("key file", if self.key_file { "there" } else { "missing" }.to_owned()),
-        ])
+            ("agents", self.agents.shown()),
+        ]);
+        if !self.executor_log.is_empty() {
+            let lines: Vec<_> = self.executor_log.iter().map(|line| vec![line.clone()]).collect();
+            text.push('\n');
+            text += &screen.aligned(&["EXECUTOR LOG"], &lines);
+        }
+        text
     }
 }
 

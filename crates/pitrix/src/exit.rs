@@ -6,26 +6,49 @@ use std::process::ExitCode;
 /// An exit code. They are part of the interface: scripts branch on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Anything without a code of its own.
     Error = 1,
-    /// The command line is wrong or not complete.
     Usage = 2,
-    /// The input is wrong, or asks for what can't be done at all.
     Invalid = 3,
-    /// The named thing does not exist.
     NotFound = 4,
-    /// The thing is in a state that does not allow this, or somebody else is at work on it.
     Conflict = 5,
-    /// A quota or capacity does not suffice.
     Quota = 6,
-    /// The credential is missing, wrong or not allowed to do this.
     Unauthorized = 7,
-    /// It took longer than it may.
     TimedOut = 8,
-    /// It was done, but not all of it.
     Partial = 9,
-    /// The user left with Ctrl-C; the job goes on.
     Detached = 130,
+}
+
+/// What each code says: in a word or two, and in a sentence. Help, manual and documentation come from here.
+const MEANINGS: [(u8, &str, &str); 11] = [
+    (0, "done", "It was done, or there was nothing to do."),
+    (
+        Exit::Error as u8,
+        "error",
+        "Anything without a code of its own; also when a command that was run failed.",
+    ),
+    (Exit::Usage as u8, "usage", "The command line is wrong or not complete."),
+    (Exit::Invalid as u8, "invalid input", "The input is wrong, or asks for what can't be done at all."),
+    (Exit::NotFound as u8, "not found", "The named thing does not exist."),
+    (
+        Exit::Conflict as u8,
+        "conflict",
+        "The thing is in a state that does not allow this, or somebody else is at work on it.",
+    ),
+    (Exit::Quota as u8, "quota", "A quota or capacity does not suffice."),
+    (
+        Exit::Unauthorized as u8,
+        "not authorized",
+        "The credential is missing, wrong or not allowed to do this.",
+    ),
+    (Exit::TimedOut as u8, "timed out", "It took longer than it may."),
+    (Exit::Partial as u8, "done in part", "It was done, but not all of it; what is missing was named."),
+    (Exit::Detached as u8, "detached", "The user left with Ctrl-C; the job goes on."),
+];
+
+/// The codes, as help and manual show them.
+pub(crate) fn help() -> String {
+    let lines = MEANINGS.iter().map(|(code, word, _)| format!("  {code:>3}  {word}\n"));
+    format!("Exit codes:\n{}Data goes to standard output, talk to standard error.", lines.collect::<String>())
 }
 
 impl Exit {
@@ -72,6 +95,15 @@ pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_documentation_has_every_code() {
+        let rows =
+            MEANINGS.iter().map(|(code, word, sentence)| format!("| {code} | {word} | {sentence} |\n"));
+        let table = format!("| Code | In short | When |\n|---|---|---|\n{}", rows.collect::<String>());
+        let page = include_str!("../../../docs/exit-codes.md");
+        assert!(page.contains(&table), "put this into docs/exit-codes.md:\n{table}");
+    }
 
     #[test]
     fn each_kind_of_error_has_its_exit_code() {

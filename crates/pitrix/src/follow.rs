@@ -7,7 +7,7 @@ use crate::{
     screen::{Screen, Tone},
     site::Site,
 };
-use engine::{EventFilter, JobInfo};
+use engine::EventFilter;
 use provider_core::{Error, JobId};
 use std::{io, time::Duration};
 use tokio::{select, signal::ctrl_c};
@@ -24,14 +24,9 @@ const DEATHS: u32 = 3;
 /// Follows `job` from the event after `after` until it has ended. Ctrl-C leaves it to itself.
 ///
 /// # Errors
-/// [`Exit::Detached`] after Ctrl-C; `Unavailable` when no executor can be started. What the job itself came to
-/// and how long its run took is in the result.
-pub(crate) async fn follow(
-    site: &Site,
-    screen: &Screen,
-    job: &JobId,
-    after: u64,
-) -> Outcome<(JobInfo, Duration)> {
+/// [`Exit::Detached`] after Ctrl-C; `Unavailable` when no executor can be started. How long its run took is in the
+/// result; what it came to is on record.
+pub(crate) async fn follow(site: &Site, screen: &Screen, job: &JobId, after: u64) -> Outcome<Duration> {
     let plan = site.store().job_work(job).await?.plan;
     let mut view = View { screen, progress: Progress::new(&plan), drawn: 0, frame: 0 };
     let left = {
@@ -43,7 +38,7 @@ pub(crate) async fn follow(
     };
     view.erase();
     match left {
-        Some(Ok(())) => Ok((site.store().job(job).await?, view.progress.took())),
+        Some(Ok(())) => Ok(view.progress.took()),
         Some(Err(error)) => Err(error.into()),
         None => {
             screen.say(

@@ -4,14 +4,14 @@ mod view;
 
 use crate::{
     args::{Format, JobVerb, Wait},
-    clusters::carry_out,
-    exit::{Exit, Failure, Outcome},
-    screen::{Screen, Span, Tone, count},
+    carry_out::carry_out,
+    events::since,
+    exit::Outcome,
+    screen::Screen,
     site::Site,
 };
-use engine::{EventFilter, JobInfo};
-use provider_core::{ActionKind, Cluster, Error, JobId, JobState, NodeStatus};
-use std::time::Duration;
+use engine::EventFilter;
+use provider_core::JobId;
 use view::JobView;
 
 /// Carries out a verb.
@@ -60,85 +60,10 @@ async fn watch(site: &Site, screen: &Screen, job: &JobId, wait: Wait, after: u64
     carry_out(site, screen, job, &cluster, wait, after).await
 }
 
-/// Says how a job ended, as a line or as an error with all that is known and what to do next.
-///
-/// # Errors
-/// When it did not succeed, or not in all parts.
-pub(crate) fn conclude(
-    screen: &Screen,
-    info: &JobInfo,
-    took: Duration,
-    cluster: Option<&Cluster>,
-) -> Outcome {
-    match info.state {
-        JobState::Succeeded => {
-            let text = match (info.action, cluster) {
-                (ActionKind::DeleteClusters | ActionKind::CeaseClusters, _) | (_, None) => {
-                    format!("{} deleted", info.cluster_name)
-                }
-                (_, Some(cluster)) => standing(cluster),
-            };
-            screen.say(Tone::Good, "done", &format!("{text} in {} (job {})", Span(took), info.id));
-            match &info.fold {
-                Some(fold) if !fold.failed.is_empty() => {
-                    let failed = count(fold.failed.len(), "task");
-                    screen.warn(&format!("{failed} failed; `pitrix job describe {}` names them", info.id));
-                    Err(Failure::Said(Exit::Partial))
-                }
-                _ => Ok(()),
-            }
-        }
-        _ => {
-            let error = info.error.clone().unwrap_or_else(|| Error::bug("it ended without a reason"));
-            let kind = error.kind();
-            screen.error(&error.during(format!(
-                "{} {} {}",
-                info.action.verb(),
-                info.cluster_name,
-                info.state.as_str()
-            )));
-            screen.say(Tone::Plain, "next", &next_steps(info));
-            Err(Failure::Said(Exit::of(kind)))
-        }
-    }
-}
-
-fn standing(cluster: &Cluster) -> String {
-    let active = cluster.nodes.values().filter(|node| node.status == NodeStatus::Active).count();
-    let nodes = cluster.nodes.len();
-    let name = &cluster.spec.name;
-    if active == 0 {
-        format!("{name} {}, {}", cluster.status.as_str(), count(nodes, "node"))
-    } else {
-        format!("{name} {}, {active}/{} up", cluster.status.as_str(), count(nodes, "node"))
-    }
-}
-
-fn next_steps(info: &JobInfo) -> String {
-    let failed = info.fold.as_ref().map_or(0, |fold| fold.failed.len());
-    let failed = if failed > 1 { format!(", {failed} of which failed") } else { String::new() };
-    let mut text = format!(
-        "`pitrix job retry {0}` goes on from where it stands\n`pitrix job describe {0}` shows every task{failed}",
-        info.id
-    );
-    if info.action == ActionKind::CreateCluster {
-        text += &format!("\n`pitrix cluster delete {}` removes what was made", info.cluster_name);
-    }
-    text
-}
-
 /// Where following begins for what happens from now on.
 async fn newest_event(site: &Site, job: &JobId) -> Outcome<u64> {
-    const AT_A_TIME: u32 = 1000;
     let filter = EventFilter { job: Some(job.clone()), cluster: None };
-    let mut newest = 0;
-    loop {
-        let events = site.store().events(newest, &filter, AT_A_TIME).await?;
-        newest = events.last().map_or(newest, |event| event.seq);
-        if events.len() < AT_A_TIME as usize {
-            return Ok(newest);
-        }
-    }
+    Ok(since(site, 0, &filter).await?.last().map_or(0, |event| event.seq))
 }
 
 #[cfg(test)]

@@ -13,14 +13,20 @@
 
 mod apps;
 mod args;
+mod carry_out;
 mod clusters;
+mod complete;
 mod credentials;
 mod doctor;
+mod events;
 mod executor;
 mod exit;
 mod follow;
+mod health;
 mod inputs;
 mod jobs;
+mod links;
+mod manual;
 mod orphans;
 mod plans;
 mod print;
@@ -28,6 +34,7 @@ mod progress;
 mod providers;
 mod runtimes;
 mod screen;
+mod service;
 mod shapes;
 mod site;
 
@@ -45,6 +52,7 @@ use tokio::runtime::{Builder, Runtime};
 /// starts itself again in other parts.
 #[must_use]
 pub fn main(registry: fn() -> Result<Registry>) -> ExitCode {
+    complete::answer_shell();
     let Cli { global, noun } = Cli::parse();
     if let Noun::Drone { dir } = &noun {
         return agent::drone::main(dir);
@@ -53,6 +61,8 @@ pub fn main(registry: fn() -> Result<Registry>) -> ExitCode {
     let done = state_dir(global.state.as_deref()).map_err(Failure::from).and_then(|dir| match noun {
         Noun::Executor => threads(Builder::new_multi_thread())?.block_on(executor::serve(&dir, registry)),
         Noun::Provider(ProviderVerb::List) => providers::list(&registry()?, &screen),
+        Noun::Completion { shell } => complete::register(shell, &screen),
+        Noun::Man { dir } => manual::write(&dir, &screen),
         noun => threads(Builder::new_current_thread())?.block_on(async {
             let site = Site::open(&dir, registry).await?;
             run(noun, &site, &screen).await
@@ -84,9 +94,12 @@ async fn run(noun: Noun, site: &Site, screen: &Screen) -> Outcome {
         Noun::App(verb) => apps::run(verb, site, screen).await,
         Noun::Runtime(verb) => runtimes::run(verb, site, screen).await,
         Noun::Orphans(which) => orphans::run(which, site, screen).await,
+        Noun::Events(which) => events::run(which, site, screen).await,
         Noun::Doctor => doctor::run(site, screen).await,
-        Noun::Provider(_) | Noun::Executor | Noun::Drone { .. } => {
-            Err(Error::bug("this verb needs no open state directory").into())
-        }
+        Noun::Provider(_)
+        | Noun::Completion { .. }
+        | Noun::Man { .. }
+        | Noun::Executor
+        | Noun::Drone { .. } => Err(Error::bug("this verb needs no open state directory").into()),
     }
 }

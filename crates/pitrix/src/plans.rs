@@ -1,8 +1,9 @@
 //! `plan`: what a verb on a cluster would do.
 
+mod version;
+
 use crate::{
-    args::PlanVerb,
-    clusters::{act, create_request, delete_request},
+    args::{Deed, Nothing},
     exit::Outcome,
     print::{Column, Item, column},
     progress::{label, work},
@@ -11,19 +12,14 @@ use crate::{
     site::Site,
 };
 use engine::Planned;
-use provider_core::{Action, Directive, InstanceVerb, Plan, VolumeVerb, Work};
+use provider_core::{Directive, InstanceVerb, Plan, VolumeVerb, Work};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use version::VersionView;
 
 /// Carries out a verb.
-pub(crate) async fn run(verb: PlanVerb, site: &Site, screen: &Screen) -> Outcome {
-    let request = match verb {
-        PlanVerb::Create(create) => create_request(&create, site).await?,
-        PlanVerb::Start(cluster) => act(&cluster.name, Action::StartClusters),
-        PlanVerb::Stop(cluster) => act(&cluster.name, Action::StopClusters),
-        PlanVerb::Delete(delete) => delete_request(&delete),
-    };
-    let planned = site.control.plan(&request).await?;
+pub(crate) async fn run(deed: Deed<Nothing, Nothing>, site: &Site, screen: &Screen) -> Outcome {
+    let planned = site.control.plan(&deed.request(site).await?).await?;
     for warning in &planned.warnings {
         screen.warn(warning);
     }
@@ -40,6 +36,9 @@ struct PlanView {
     summary: String,
     zone: String,
     checked: String,
+    /// For a move to another version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<VersionView>,
     layers: Vec<LayerView>,
     /// No call is made twice, and equal ones of a layer may merge: so many at most.
     max_calls: usize,
@@ -95,9 +94,10 @@ impl PlanView {
         Self {
             cluster: planned.change.after.name.clone(),
             action: planned.change.action.kind().verb(),
-            summary: summary(plan),
+            summary: summary(planned),
             zone: plan.facts.zone.to_string(),
             checked: moment(plan.facts.taken_at),
+            version: VersionView::new(&planned.change, plan),
             layers: layers.collect(),
             max_calls: calls.filter(|task| !matches!(task.work, Work::AwaitFrontgate)).count(),
             quota: quota.collect(),
@@ -106,12 +106,15 @@ impl PlanView {
     }
 
     fn sheet(&self, screen: &Screen) -> String {
-        let mut text = screen.pairs(&[
+        let mut pairs = vec![
             ("plan", format!("{} {}", self.action, self.cluster)),
             ("does", self.summary.clone()),
             ("zone", self.zone.clone()),
             ("calls", format!("at most {}", self.max_calls)),
-        ]);
+        ];
+        pairs.extend(self.version.iter().flat_map(VersionView::pairs));
+        let mut text = screen.pairs(&pairs);
+        text += &self.version.as_ref().map(|version| version.keys(screen)).unwrap_or_default();
         let titles = ["LAYER", "WHAT FOR", "TASKS"];
         let rows = self.layers.iter().zip(1..).flat_map(|(layer, number)| {
             layer.tasks.iter().enumerate().map(move |(i, task)| match i {
@@ -147,7 +150,18 @@ impl Item for PlanView {
 }
 
 /// A plan in a line: `+ 3 nodes, + 3 volumes; 11 layers, 34 tasks; quota ok (cpu 3/16)`.
-pub(crate) fn summary(plan: &Plan) -> String {
+pub(crate) fn summary(planned: &Planned) -> String {
+    if planned.does_nothing() {
+        return "nothing to do".to_owned();
+    }
+    match VersionView::new(&planned.change, &planned.plan) {
+        Some(version) => version.summary(),
+        None => resources(&planned.plan),
+    }
+}
+
+/// What a plan does to resources, in a line.
+fn resources(plan: &Plan) -> String {
     let mut counts: BTreeMap<(usize, &str, &str), usize> = BTreeMap::new();
     for task in plan.layers.iter().flat_map(|layer| &layer.tasks) {
         let Work::Cloud(directive) = &task.work else { continue };

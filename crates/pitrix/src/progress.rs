@@ -152,8 +152,14 @@ impl Progress {
         }
     }
 
-    fn label(&self, task: TaskId) -> String {
+    /// What a task does and where, for people.
+    pub(crate) fn label(&self, task: TaskId) -> String {
         self.labels.get(&task).cloned().unwrap_or_else(|| format!("task {task}"))
+    }
+
+    /// What a layer does.
+    pub(crate) fn layer_name(&self, layer: u32) -> &str {
+        self.layers.get(layer as usize).map_or("", |layer| &layer.name)
     }
 
     /// The tree: at most `height` lines of at most `width` characters. `frame` turns the spinner.

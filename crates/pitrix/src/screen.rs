@@ -77,6 +77,11 @@ impl Screen {
         }
     }
 
+    /// Whether data is printed for people, not for programs.
+    pub(crate) fn is_for_people(&self) -> bool {
+        matches!(self.format, Format::Table | Format::Wide)
+    }
+
     /// Prints data, as it is. A reader that has gone away is no error.
     pub(crate) fn data(&self, text: &str) -> Outcome {
         let mut out = io::stdout().lock();
@@ -171,6 +176,17 @@ impl Screen {
             color_talk: false,
         }
     }
+}
+
+/// What was written on a node, line by line and with the node's name if there are several. A program gets it as
+/// it is; a terminal must not be steered by it.
+pub(crate) fn log_lines(node: &str, text: &str, named: bool) -> String {
+    let raw = !io::stdout().is_terminal();
+    let line = |line: &str| {
+        let line = if raw { line.into() } else { escaped(line) };
+        if named { format!("{node}  {line}\n") } else { format!("{line}\n") }
+    };
+    text.lines().map(line).collect()
 }
 
 fn paint(on: bool, tone: Tone, text: &str) -> Cow<'_, str> {

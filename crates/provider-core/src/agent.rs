@@ -58,6 +58,7 @@ pub enum Command {
         /// Seconds until it and its children are killed.
         timeout_s: u32,
         /// Parameters that an operator gave; the command finds each as `PITRIX_PARAM_` and its name in capitals.
+        #[serde(default)]
         params: BTreeMap<String, String>,
     },
 }

@@ -47,6 +47,7 @@ pub(super) fn configure(bench: &Bench<'_>, new: Configuration) -> Result<Report>
     state.node = Some(new.node);
     state.files = files;
     state.templates = new.templates;
+    bench.checks.configure(new.health_check)?;
     let report = apply(bench, &mut state, &rendered, is_first)?;
     let token = new.custom_metadata.and(state.token.map(|(_, token)| token));
     Ok(Report { public_key, token, ..report })

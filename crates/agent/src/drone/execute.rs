@@ -1,23 +1,27 @@
 //! Carrying out commands, one after another.
 
 use crate::drone::{
+    checks::Checks,
     configure::{configure, take_metadata},
     instance::Instance,
     journal::Accepted,
     keeper::GRACE,
+    logins,
     output::Output,
     processes,
+    program::{Program, shell},
     root::{Root, spelled},
-    shell,
     state::State,
 };
 use provider_core::{Command, Error, Report, Result, Token};
 use rustix::process::Pid;
 use std::{
+    collections::BTreeMap,
     fs, io,
     os::unix::fs::FileTypeExt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
+    process,
     time::Duration,
 };
 
@@ -25,15 +29,16 @@ use std::{
 pub(super) struct Bench<'a> {
     pub(super) instance: &'a Instance,
     pub(super) keeper: Pid,
+    pub(super) checks: &'a Checks,
     /// The command's number and id.
     pub(super) number: u64,
     pub(super) id: &'a Token,
 }
 
 /// Carries out a command. Every failure is in the report.
-pub(super) fn execute(instance: &Instance, keeper: Pid, accepted: Accepted) -> Report {
+pub(super) fn execute(instance: &Instance, keeper: Pid, checks: &Checks, accepted: Accepted) -> Report {
     let Accepted { number, id, command } = accepted;
-    let bench = Bench { instance, keeper, number, id: &id };
+    let bench = Bench { instance, keeper, checks, number, id: &id };
     let ended = catch_unwind(AssertUnwindSafe(|| bench.execute(command)));
     let ended = ended.unwrap_or_else(|_| Err(Error::bug("the agent panicked over this command")));
     ended.unwrap_or_else(|error| Report { error: Some(error), ..Report::default() })
@@ -46,12 +51,20 @@ impl Bench<'_> {
             Command::Metadata(metadata) => take_metadata(self, &metadata),
             Command::Mount { device, mount_point, .. } => self.mount(&device, &mount_point),
             Command::Unmount { mount_point } => self.unmount(&mount_point),
-            Command::AwaitHealthy { .. } | Command::Keys { .. } => {
-                Err(Error::unsupported("this agent does not know this command yet"))
+            Command::AwaitHealthy { timeout_s } => {
+                self.checks.await_healthy(Duration::from_secs(timeout_s.into()))
             }
-            Command::Service { name, cmd, timeout_s, .. } => {
+            Command::Keys { attach, detach } => {
+                let state = State::load(self.instance)?;
+                logins::change(&self.root(&state), &attach, &detach)?;
+                Ok(Report::default())
+            }
+            Command::Service { name, cmd, timeout_s, params } => {
                 let what = format!("service `{name}`");
-                self.run(&what, &cmd, Duration::from_secs(timeout_s.into()), &self.log(&name)?)
+                let mut command = shell(&cmd);
+                command.envs(variables(&what, params)?);
+                let timeout = Duration::from_secs(timeout_s.into());
+                self.checks.around(&name, || self.run_program(&what, command, timeout, &self.log(&name)?))
             }
         }
     }
@@ -61,7 +74,17 @@ impl Bench<'_> {
     }
 
     pub(super) fn run(&self, what: &str, cmd: &str, timeout: Duration, output: &Output) -> Result<Report> {
-        shell::run(self.instance, self.id, what, cmd, timeout, output)
+        self.run_program(what, shell(cmd), timeout, output)
+    }
+
+    pub(super) fn run_program(
+        &self,
+        what: &str,
+        command: process::Command,
+        timeout: Duration,
+        output: &Output,
+    ) -> Result<Report> {
+        Program { instance: self.instance, id: self.id, what, timeout, stop: None, output }.run(command)
     }
 
     pub(super) fn root<'a>(&self, state: &'a State) -> Root<'a> {
@@ -123,5 +146,50 @@ impl Bench<'_> {
         state.mounts.remove(&point);
         state.save(self.instance)?;
         Ok(Report::default())
+    }
+}
+
+/// The environment in which a service finds its parameters.
+fn variables(what: &str, params: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+    let mut variables = BTreeMap::new();
+    for (name, value) in params {
+        let bad = |why| Error::invalid(format!("parameter `{}` of {what} {why}", name.escape_debug()));
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if !(1..=64).contains(&name.len()) || !name.bytes().all(is_plain) {
+            return Err(bad("has a bad name").hint("names are 1 to 64 letters, digits and `_`"));
+        }
+        if value.contains('\0') {
+            return Err(bad("has a zero byte in its value"));
+        }
+        if variables.insert(format!("PITRIX_PARAM_{}", name.to_ascii_uppercase()), value).is_some() {
+            return Err(bad("is given twice, in capitals and not"));
+        }
+    }
+    Ok(variables)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_have_names_that_an_environment_can_have() {
+        let check = |params: &[(&str, &str)], expected: &str| {
+            let params = params.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+            let told = match variables("service `backup`", params) {
+                Ok(variables) => format!("{variables:?}"),
+                Err(error) => error.to_string(),
+            };
+            assert_eq!(told, expected);
+        };
+        check(&[("target_1", "a b\n$(c)")], r#"{"PITRIX_PARAM_TARGET_1": "a b\n$(c)"}"#);
+        check(&[("a-b", "s3cret")], "parameter `a-b` of service `backup` has a bad name");
+        check(&[("", "")], "parameter `` of service `backup` has a bad name");
+        check(&[("a=b\n", "")], r"parameter `a=b\n` of service `backup` has a bad name");
+        check(&[("a", "s3\0cret")], "parameter `a` of service `backup` has a zero byte in its value");
+        check(
+            &[("A", ""), ("a", "")],
+            "parameter `a` of service `backup` is given twice, in capitals and not",
+        );
     }
 }

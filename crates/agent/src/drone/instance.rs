@@ -20,6 +20,7 @@ use std::{
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// An instance on this machine.
+#[derive(Clone)]
 pub(super) struct Instance {
     /// Its directory, without links.
     pub(super) directory: PathBuf,
@@ -27,7 +28,7 @@ pub(super) struct Instance {
 }
 
 /// `instance.json`, written by whoever made the instance.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Identity {
     version: u32,
     node: String,

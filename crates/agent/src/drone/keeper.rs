@@ -2,11 +2,12 @@
 
 use crate::drone::{
     WORKER,
+    health::Standing,
     instance::{Instance, private_directory},
     log,
     processes::{self, Mark},
 };
-use provider_core::{Error, Result};
+use provider_core::{Error, Result, Timestamp};
 use rustix::process::{
     Pid, Signal, WaitOptions, getpid, getsid, kill_process, set_child_subreaper, setsid, wait,
 };
@@ -71,6 +72,7 @@ pub(super) fn keep(directory: &Path) -> Result<()> {
     let Some(_running) = instance.lock("lock", true)? else {
         return Err(Error::conflict("something of the instance runs still and can't be found"));
     };
+    begin(&instance)?;
     let _handle =
         mark.handle().map_err(|e| Error::unavailable("making the instance's handle").caused_by(&e))?;
     log(format_args!("keeping node `{}` as process {}", instance.node(), getpid().as_raw_nonzero()));
@@ -108,6 +110,14 @@ fn detach() -> io::Result<()> {
         setsid()?;
     }
     Ok(set_child_subreaper(Some(getpid()))?)
+}
+
+/// What was known of the application's health ended with its processes.
+fn begin(instance: &Instance) -> Result<()> {
+    let mut standing = Standing::load(instance)?;
+    let before = standing.clone();
+    standing.begin(Timestamp(jiff::Timestamp::now().as_millisecond()));
+    if standing == before { Ok(()) } else { standing.save(instance) }
 }
 
 fn end(mark: &Mark) -> Result<()> {

@@ -27,6 +27,9 @@ const MOST_FILES: usize = 96;
 const FEWEST_FILES: usize = 64;
 /// What a report carries.
 const TAIL: u64 = 4096;
+/// What is bounded besides the logs of commands.
+const CHECK: &str = "check.log";
+const DRONE: &str = "drone.log";
 /// How much of a file is searched for its last lines.
 const LINES_WITHIN: u64 = 1 << 20;
 
@@ -41,6 +44,14 @@ impl Output {
         let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
         let name: String = name.chars().take(64).map(plain).collect();
         Self::at(&instance.log().join(format!("{number}-{name}.log")))
+    }
+
+    /// The output of a health check, without that of the one before.
+    pub(super) fn check(instance: &Instance) -> Result<Self> {
+        let output = Self::at(&instance.log().join(CHECK))?;
+        let emptied = output.file.set_len(0);
+        emptied.map_err(|e| Error::store("emptying the health check's log").caused_by(&e))?;
+        Ok(output)
     }
 
     /// A file for the owner alone.
@@ -82,7 +93,7 @@ impl Output {
 /// Bounds every file and their number. `members` are the processes of the instance, which may have them open.
 pub(super) fn trim_all(instance: &Instance, members: &Mark) -> io::Result<()> {
     let mut logs = logs(instance)?;
-    for path in logs.iter().chain([&instance.log().join("drone.log")]) {
+    for path in logs.iter().chain(&[CHECK, DRONE].map(|name| instance.log().join(name))) {
         match Output::at(path).map(|output| output.trim()) {
             Ok(trimmed) => trimmed?,
             Err(e) => return Err(io::Error::other(e)),

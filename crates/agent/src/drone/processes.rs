@@ -69,7 +69,8 @@ impl Mark {
         found
     }
 
-    fn is_on(&self, pid: Pid) -> bool {
+    /// Whether a process that has not ended bears the mark.
+    pub(super) fn is_on(&self, pid: Pid) -> bool {
         let Some(parent) = parent(pid) else { return false };
         has_variables(pid, &self.variables)
             || links(pid, "fd").any(|link| self.is_handle(&link))
@@ -136,11 +137,16 @@ fn signal_and_wait(processes: Vec<Process>, signal: Signal, deadline: Instant) -
 }
 
 /// Waits until a pinned process has ended, whether or not it was reaped; false when it lives at `deadline`.
-pub(super) fn wait(pin: impl AsFd, deadline: Instant) -> io::Result<bool> {
+fn wait(pin: impl AsFd, deadline: Instant) -> io::Result<bool> {
+    wait_any(&mut [PollFd::new(&pin, PollFlags::IN)], deadline)
+}
+
+/// Waits until something has happened to one of them; false when nothing has at `deadline`.
+pub(super) fn wait_any(signs: &mut [PollFd<'_>], deadline: Instant) -> io::Result<bool> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let left = Timespec::try_from(left).map_err(io::Error::other)?;
-        match poll(&mut [PollFd::new(&pin, PollFlags::IN)], Some(&left)) {
+        match poll(signs, Some(&left)) {
             Ok(0) => return Ok(false),
             Ok(_) => return Ok(true),
             Err(Errno::INTR) => {}

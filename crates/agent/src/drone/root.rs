@@ -9,7 +9,7 @@ use provider_core::{Error, Result};
 use rustix::{
     fd::OwnedFd,
     fs::{
-        AtFlags, CWD, FileType, Mode, OFlags, RawMode, fstat, mkdirat, openat, readlinkat, symlinkat,
+        AtFlags, CWD, FileType, Mode, OFlags, RawMode, fchmod, fstat, mkdirat, openat, readlinkat, symlinkat,
         unlinkat,
     },
     io::Errno,
@@ -51,6 +51,19 @@ impl Root<'_> {
         }
         replace_at(&place.directory, &place.name, content, mode).map_err(|e| place.failed("writing", &e))?;
         Ok(true)
+    }
+
+    /// Makes a directory have these permission bits, and makes it and its parents unless they are there.
+    pub(super) fn directory(&self, path: &str, mode: u32) -> Result<()> {
+        let place = self.reach(path, true)?.expect("missing directories were made");
+        let mode = Mode::from_raw_mode(mode);
+        match mkdirat(&place.directory, &place.name, mode) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => return Err(place.failed("making", &e.into())),
+        }
+        openat(&place.directory, &place.name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
+            .and_then(|directory| fchmod(&directory, mode))
+            .map_err(|e| place.failed("making", &e.into()))
     }
 
     /// What a file says; none when it is not there.

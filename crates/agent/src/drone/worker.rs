@@ -2,6 +2,7 @@
 
 use crate::{
     drone::{
+        checks::Checks,
         execute::execute,
         instance::Instance,
         journal::Journal,
@@ -34,6 +35,7 @@ struct Drone {
     instance: Instance,
     keeper: Pid,
     journal: Journal,
+    checks: Checks,
 }
 
 /// Works until the keeper ends it. Every error is one to start again after: what the disk has is whole.
@@ -51,14 +53,20 @@ pub(super) fn work(directory: &Path, keeper: &str) -> Result<()> {
     for (number, id) in interrupted {
         end_interrupted(&instance, &journal, number, &id)?;
     }
+    let checks = Checks::open(&instance)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let drone = Arc::new(Drone { instance, keeper, journal });
+    let drone = Arc::new(Drone { instance, keeper, journal, checks });
     let ended = runtime.block_on(async {
         let commands = spawn_blocking({
             let drone = drone.clone();
             move || drone.run_commands()
         });
+        let checks = spawn_blocking({
+            let drone = drone.clone();
+            move || match drone.checks.run() {}
+        });
         select! {
+            ended = checks => ended.unwrap_or_else(|_| Err(Error::bug("the worker panicked over health checks"))),
             ended = commands => ended.unwrap_or_else(|_| Err(Error::bug("the worker panicked"))),
             ended = drone.serve() => ended.map_err(|e| Error::unavailable("serving the agent's socket").caused_by(&e)),
         }
@@ -84,7 +92,7 @@ impl Drone {
         loop {
             let accepted = self.journal.start()?;
             let (number, id) = (accepted.number, accepted.id.clone());
-            let report = execute(&self.instance, self.keeper, accepted);
+            let report = execute(&self.instance, self.keeper, &self.checks, accepted);
             self.journal.end(number, &id, report)?;
         }
     }
@@ -193,12 +201,15 @@ impl Drone {
 
     fn status(&self) -> Result<Reply> {
         let members = self.instance.mark(self.keeper).find();
-        let processes = members.iter().filter(|process| process.pid != self.keeper).count();
+        let check = self.checks.mark();
+        let is_application = |pid| pid != self.keeper && !check.is_on(pid);
+        let processes = members.iter().filter(|process| is_application(process.pid)).count();
+        let node = State::load(&self.instance)?.node;
         Ok(Reply::Status(AgentStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            node: State::load(&self.instance)?.node,
             processes: u32::try_from(processes).unwrap_or(u32::MAX),
-            health: None,
+            health: node.is_some().then(|| self.checks.health()),
+            node,
         }))
     }
 }

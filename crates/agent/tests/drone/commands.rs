@@ -37,6 +37,23 @@ async fn a_command_finds_its_node_in_the_environment_and_nothing_else_of_ours() 
 }
 
 #[tokio::test]
+async fn a_service_finds_its_parameters_in_the_environment() {
+    let instance = Instance::start().await;
+    let run = async |id: &str, name: &str| {
+        let params = [(name.to_owned(), "s3 $(cr)\net".to_owned())].into();
+        let cmd = "printf %s \"$PITRIX_PARAM_TARGET_1\"".into();
+        let backup = Command::Service { name: "backup".into(), cmd, timeout_s: 60, params };
+        instance.run(id, &backup).await
+    };
+    assert_eq!(run("c1", "target_1").await.output, "s3 $(cr)\net");
+    let refused = run("c2", "target-1").await.error.unwrap();
+    assert_eq!(
+        (refused.kind(), refused.to_string().as_str()),
+        (ErrorKind::Invalid, "parameter `target-1` of service `backup` has a bad name")
+    );
+}
+
+#[tokio::test]
 async fn a_command_that_hangs_is_killed_at_its_timeout_with_its_children_and_daemons() {
     let instance = Instance::start().await;
     instance.sh("before", &daemon("app")).await;
@@ -89,6 +106,27 @@ async fn output_is_bounded_in_reports_and_on_disk() {
 }
 
 #[tokio::test]
+async fn an_older_agent_is_not_given_what_it_does_not_know() {
+    use std::io::{Read, Write};
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("drone.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let older = std::thread::spawn(move || {
+        let mut pilot = listener.accept().unwrap().0;
+        pilot.write_all(b"\0\0\0\x16{\"pitrix_agent\":[1,1]}").unwrap();
+        let mut heard = String::new();
+        pilot.read_to_string(&mut heard).unwrap();
+        heard
+    });
+    let agent = format!("unix:{}", path.display());
+    let wait = Command::AwaitHealthy { timeout_s: 1 };
+    let refused = UnixPilot.submit(&agent, &Token::new("c"), &wait).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.hint_text().is_some()), (ErrorKind::Unsupported, true));
+    let heard = older.join().unwrap();
+    assert!(heard.ends_with(r#"{"pitrix_agent":[1,2]}"#), "{heard}");
+}
+
+#[tokio::test]
 async fn whoever_says_nothing_or_nonsense_disturbs_nobody() {
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
@@ -105,7 +143,7 @@ async fn whoever_says_nothing_or_nonsense_disturbs_nobody() {
     newer.write_all(b"\0\0\0\x19{\"pitrix_agent\":[98, 99]}").unwrap();
     let mut answer = String::new();
     newer.read_to_string(&mut answer).unwrap();
-    assert!(answer.ends_with(r#"{"pitrix_agent":[1,1]}"#), "{answer}");
+    assert!(answer.ends_with(r#"{"pitrix_agent":[1,2]}"#), "{answer}");
     instance.sh("c", "true").await;
     drop(silent);
 }

@@ -153,6 +153,36 @@ async fn keys_and_tokens_are_made_once_and_reported() {
 }
 
 #[tokio::test]
+async fn logins_are_given_and_taken_and_those_of_others_stay() {
+    let instance = Instance::start().await;
+    let key = |name: &str| {
+        format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFW8JxAfUiCRpZ4lPjHY4BDSATKTE2mMnjGYyN4Cjvzb {name}")
+    };
+    let change = async |id: &str, attach: &[&str], detach: &[&str]| {
+        let [attach, detach] = [attach, detach].map(|names| names.iter().map(|name| key(name)).collect());
+        instance.run(id, &Command::Keys { attach, detach }).await.error
+    };
+    let file = instance.path("root/.ssh/authorized_keys");
+    let logins = || {
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
+        fs::read_to_string(&file).unwrap().replace(&key(""), "")
+    };
+    assert_eq!(change("nobody", &[], &["a"]).await, None);
+    assert!(!file.exists());
+    // As whoever was there first left it.
+    fs::create_dir(file.parent().unwrap()).unwrap();
+    fs::write(&file, format!("# mine\nfrom=\"10.*\" {}", key("b"))).unwrap();
+    assert_eq!(change("k1", &["a", "b"], &[]).await, None);
+    assert_eq!(logins(), "# mine\nfrom=\"10.*\" b\na\nb\n");
+    assert_eq!(change("k2", &["b", "c", "c"], &["a", "x"]).await, None);
+    assert_eq!(logins(), "# mine\nfrom=\"10.*\" b\nb\nc\n");
+    let refused = change("k3", &["d", "e\nssh-rsa x"], &["c"]).await.unwrap();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    assert_eq!(logins(), "# mine\nfrom=\"10.*\" b\nb\nc\n");
+}
+
+#[tokio::test]
 async fn secrets_are_nowhere_but_in_the_files_of_the_application() {
     let instance = Instance::start().await;
     let secret = "Xq9-secret-value";

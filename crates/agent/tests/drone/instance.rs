@@ -1,11 +1,11 @@
 //! An instance with a drone, and what is asked of them.
 
 use agent::UnixPilot;
-use provider_core::{Command, CommandState, Pilot, Report, Token};
+use provider_core::{Command, CommandState, Health, Pilot, Report, Token};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{CWD, Mode, mkfifoat},
-    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal},
 };
 use std::{
     collections::BTreeMap,
@@ -92,6 +92,20 @@ impl Instance {
 
     pub(crate) async fn processes(&self) -> u32 {
         UnixPilot.status(&self.agent).await.unwrap().processes
+    }
+
+    /// Waits until the application's health is like this.
+    pub(crate) async fn health(&self, is: impl Fn(&Health) -> bool) -> Health {
+        let answer = async {
+            loop {
+                let status = UnixPilot.status(&self.agent).await;
+                match status.ok().and_then(|status| status.health) {
+                    Some(health) if is(&health) => return health,
+                    _ => tokio::task::yield_now().await,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, answer).await.expect("the health that is waited for")
     }
 
     pub(crate) fn worker(&self) -> Pid {
@@ -182,6 +196,11 @@ impl Pinned {
 
     pub(crate) fn lives(&self) -> bool {
         self.poll(Duration::ZERO) == 0
+    }
+
+    pub(crate) fn kill(&self) {
+        pidfd_send_signal(&self.0, Signal::KILL).unwrap();
+        self.ends();
     }
 
     /// Waits for its end.

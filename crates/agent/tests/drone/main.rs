@@ -6,4 +6,5 @@
 mod commands;
 mod configuration;
 mod crashes;
+mod health;
 mod instance;

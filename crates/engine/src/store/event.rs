@@ -57,6 +57,9 @@ pub enum EventKind {
         /// To what it has come.
         #[serde(flatten)]
         state: TaskState,
+        /// What its command printed, when an operator asked for that command.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<String>,
     },
     /// A task waits.
     Waiting {

@@ -42,6 +42,8 @@ pub struct TaskReport {
     pub deadline: Option<Timestamp>,
     /// What to wait on, if anything.
     pub handle: Option<Handle>,
+    /// What its command printed, for those who follow.
+    pub output: Option<String>,
 }
 
 /// A fact that goes on record together with a report.
@@ -90,7 +92,8 @@ impl Tenure {
             handle: report.handle.as_ref().map(stored::store).transpose()?,
             error: report.state.error().map(stored::store).transpose()?,
         });
-        let event = EventKind::Task { task: report.task, attempt: report.attempt, state: report.state };
+        let TaskReport { task, attempt, state, output, .. } = report;
+        let event = EventKind::Task { task, attempt, state, output };
         rows.events.push(EventRow { job, body: stored::store(&event)? });
         let place = self.store().0.queue.reserve().await.map_err(|_| closed())?;
         let told = match record {

@@ -168,7 +168,15 @@ pub(crate) async fn call(tenure: &Tenure, job: &JobId, index: u32) {
 }
 
 pub(crate) fn report(job: &JobId, index: u32, state: TaskState) -> TaskReport {
-    TaskReport { job: job.clone(), task: task(0, index), attempt: 1, state, deadline: None, handle: None }
+    TaskReport {
+        job: job.clone(),
+        task: task(0, index),
+        attempt: 1,
+        state,
+        deadline: None,
+        handle: None,
+        output: None,
+    }
 }
 
 /// The rows of a query with one column of text, read beside the store.

@@ -1,6 +1,7 @@
 //! How a cluster is shown.
 
 use crate::{
+    health::{ClusterHealth, NodeHealth},
     print::{Column, Item, column, wide},
     screen::{Screen, count},
     shapes::{ErrorView, word},
@@ -21,6 +22,9 @@ pub(crate) struct ClusterView {
     status: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     transition: Option<String>,
+    /// None when nobody is asked: it is not meant to work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<ClusterHealth>,
     revision: u64,
     nodes: Vec<NodeView>,
     endpoints: BTreeMap<String, EndpointView>,
@@ -39,6 +43,8 @@ struct NodeView {
     role: String,
     replica: bool,
     status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<NodeHealth>,
     instance: Option<String>,
     private_ip: Option<String>,
     public_ip: Option<String>,
@@ -64,7 +70,7 @@ struct EndpointView {
 }
 
 impl ClusterView {
-    pub(crate) fn new(cluster: &Cluster) -> Self {
+    pub(crate) fn new(cluster: &Cluster, health: Option<ClusterHealth>) -> Self {
         let spec = &cluster.spec;
         let endpoints = spec.endpoints.iter().map(|(name, endpoint)| {
             let hosts = hosts_of(cluster, role_of(cluster, endpoint));
@@ -76,6 +82,10 @@ impl ClusterView {
             };
             (name.clone(), view)
         });
+        let node = |(id, node)| {
+            let health = health.as_ref().and_then(|health| health.nodes.get(id).cloned());
+            node_view(cluster, id, node, health)
+        };
         Self {
             name: spec.name.clone(),
             id: cluster.id.to_string(),
@@ -85,7 +95,8 @@ impl ClusterView {
             status: cluster.status.as_str().to_owned(),
             transition: cluster.transition.as_ref().map(word),
             revision: cluster.revision,
-            nodes: cluster.nodes.iter().map(|(id, node)| node_view(cluster, id, node)).collect(),
+            nodes: cluster.nodes.iter().map(node).collect(),
+            health,
             endpoints: endpoints.collect(),
             links: spec.links.clone(),
             last_error: cluster.last_error.as_ref().map(ErrorView::new),
@@ -102,12 +113,13 @@ impl ClusterView {
             ("runtime", self.runtime.clone()),
             ("zone", self.zone.clone()),
             ("status", self.shown_status()),
+            ("health", self.shown_health()),
             ("reason", self.reason()),
         ]);
         for line in &self.connect {
             text += &screen.pairs(&[("connect", line.clone())]);
         }
-        let titles = ["NODE", "STATUS", "ADDRESS", "INSTANCE", "VOLUMES"];
+        let titles = ["NODE", "STATUS", "HEALTH", "ADDRESS", "INSTANCE", "VOLUMES"];
         let rows: Vec<_> = self.nodes.iter().map(NodeView::row).collect();
         text.push('\n');
         text + &screen.aligned(&titles, &rows)
@@ -151,8 +163,14 @@ impl ClusterView {
         self.transition.clone().unwrap_or_else(|| self.status.clone())
     }
 
+    fn shown_health(&self) -> String {
+        self.health.as_ref().map(|health| health.state.as_str().to_owned()).unwrap_or_default()
+    }
+
+    /// What is wrong with it now, else why its newest job failed.
     fn reason(&self) -> String {
-        self.last_error.as_ref().map(ErrorView::why).unwrap_or_default()
+        let now = self.health.as_ref().map(ClusterHealth::reason).filter(|reason| !reason.is_empty());
+        now.or_else(|| self.last_error.as_ref().map(ErrorView::why)).unwrap_or_default()
     }
 }
 
@@ -163,6 +181,7 @@ impl Item for ClusterView {
         column("APP"),
         column("RUNTIME"),
         column("STATUS"),
+        column("HEALTH"),
         column("NODES"),
         wide("ID"),
         wide("ZONE"),
@@ -175,13 +194,15 @@ impl Item for ClusterView {
     }
 
     fn row(&self) -> Vec<String> {
-        let active = self.nodes.iter().filter(|node| node.status == word(&NodeStatus::Active)).count();
+        let active = || self.nodes.iter().filter(|node| node.status == word(&NodeStatus::Active)).count();
+        let up = self.health.as_ref().map_or_else(active, |health| health.healthy);
         vec![
             self.name.clone(),
             self.app.clone(),
             self.runtime.clone(),
             self.shown_status(),
-            format!("{active}/{}", self.nodes.len()),
+            self.shown_health(),
+            format!("{up}/{}", self.nodes.len()),
             self.id.clone(),
             self.zone.clone(),
             self.revision.to_string(),
@@ -209,6 +230,7 @@ impl NodeView {
         vec![
             self.id.clone(),
             self.status.clone(),
+            self.health.as_ref().map(NodeHealth::shown).unwrap_or_default(),
             self.public_ip.clone().or_else(|| self.private_ip.clone()).unwrap_or_default(),
             self.instance.clone().unwrap_or_default(),
             volumes.collect::<Vec<_>>().join(", "),
@@ -216,7 +238,7 @@ impl NodeView {
     }
 }
 
-fn node_view(cluster: &Cluster, id: &NodeId, node: &Node) -> NodeView {
+fn node_view(cluster: &Cluster, id: &NodeId, node: &Node, health: Option<NodeHealth>) -> NodeView {
     let spec = cluster.spec.nodes.get(id);
     let role = cluster.spec.role_of(id);
     let volumes = node.disks.iter().map(|(index, disk)| {
@@ -234,6 +256,7 @@ fn node_view(cluster: &Cluster, id: &NodeId, node: &Node) -> NodeView {
         role: spec.map(|node| node.role.to_string()).unwrap_or_default(),
         replica: spec.is_some_and(|node| node.replica),
         status: word(&node.status),
+        health,
         instance: instance.map(|instance| instance.id.to_string()),
         private_ip: instance.and_then(|instance| instance.private_ip.clone()),
         public_ip: instance.and_then(|instance| instance.public_ip.clone()),

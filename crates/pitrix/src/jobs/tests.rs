@@ -1,8 +1,8 @@
 use super::*;
 use crate::args::Format;
-use engine::{CallCount, CallState};
+use engine::{CallCount, CallState, JobInfo};
 use insta::assert_snapshot;
-use provider_core::{ClusterId, Timestamp};
+use provider_core::{ActionKind, ClusterId, Error, JobState, Timestamp};
 
 fn info(state: JobState, error: Option<Error>) -> JobInfo {
     JobInfo {
@@ -17,24 +17,6 @@ fn info(state: JobState, error: Option<Error>) -> JobInfo {
         fold: None,
         error,
     }
-}
-
-#[test]
-fn the_exit_code_of_a_job_follows_from_its_error() {
-    fn check(state: JobState, error: Option<Error>, expected: Option<Exit>) {
-        let ended = conclude(&Screen::plain(Format::Table), &info(state, error), Duration::ZERO, None);
-        let exit = match ended {
-            Ok(()) => None,
-            Err(Failure::Said(exit)) => Some(exit),
-            Err(other) => panic!("{other:?}"),
-        };
-        assert_eq!(exit, expected, "{state:?}");
-    }
-    check(JobState::Succeeded, None, None);
-    check(JobState::Failed, Some(Error::timed_out("run `start`")), Some(Exit::TimedOut));
-    check(JobState::Failed, Some(Error::quota("run instance")), Some(Exit::Quota));
-    check(JobState::Failed, Some(Error::failed("run `start`")), Some(Exit::Error));
-    check(JobState::Cancelled, Some(Error::cancelled("on request")), Some(Exit::Error));
 }
 
 #[test]

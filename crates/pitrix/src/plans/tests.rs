@@ -25,7 +25,7 @@ fn volume(verb: VolumeVerb) -> Work {
 #[test]
 fn a_plan_is_summed_up_in_a_line() {
     fn check(works: &[Work], headroom: &[(&str, u64, u64)], expected: &str) {
-        assert_eq!(summary(&plan(works, headroom)), expected);
+        assert_eq!(resources(&plan(works, headroom)), expected);
     }
     use InstanceVerb::{Delete, Run, Start, Stop};
     check(

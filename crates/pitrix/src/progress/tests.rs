@@ -38,7 +38,7 @@ fn id(layer: u32, index: u32) -> TaskId {
 }
 
 fn task(layer: u32, index: u32, state: TaskState) -> EventKind {
-    EventKind::Task { task: id(layer, index), attempt: 1, state }
+    EventKind::Task { task: id(layer, index), attempt: 1, state, output: None }
 }
 
 /// The progress after these events, a second apart, and the lines they gave.

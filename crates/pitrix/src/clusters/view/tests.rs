@@ -1,5 +1,5 @@
 use super::*;
-use crate::args::Format;
+use crate::{args::Format, health::tests::health};
 use insta::assert_snapshot;
 use provider_core::{ClusterId, ClusterSpec, ClusterStatus, Error, RuntimeId, Transition, Zone};
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ fn the_connect_line_names_who_else_answers() {
 fn what_a_deletion_removes_is_listed() {
     let mut cluster = cluster();
     cluster.nodes.get_mut(&NodeId::new("replica-2")).unwrap().instance = None;
-    let view = ClusterView::new(&cluster);
+    let view = ClusterView::new(&cluster, None);
     assert_snapshot!(view.losses(false), @r"
     cluster `cache` on `here`: 2 instances, 3 volumes (30 GiB) and all data in them
     primary-1: instance i-primary-1, volume v-primary-1 (10 GiB, /data)
@@ -79,9 +79,9 @@ fn a_list_shows_the_transition_and_the_reason_on_one_line() {
     cluster.transition = Some(Transition::RollingBack);
     cluster.last_error = Some(Error::failed("a-1: run `start`:\nno").code("E7").because("first\nlast\n"));
     cluster.nodes.get_mut(&NodeId::new("replica-2")).unwrap().status = NodeStatus::Pending;
-    assert_snapshot!(Screen::plain(Format::Table).table(&[ClusterView::new(&cluster)]), @r"
-    NAME   APP          RUNTIME  STATUS       NODES  REASON
-    cache  redis@1.0.0  here     rollbacking  2/3    a-1: run `start`:\nno (E7): last
+    assert_snapshot!(Screen::plain(Format::Table).table(&[ClusterView::new(&cluster, None)]), @r"
+    NAME   APP          RUNTIME  STATUS       HEALTH  NODES  REASON
+    cache  redis@1.0.0  here     rollbacking  -       2/3    a-1: run `start`:\nno (E7): last
     ");
 }
 
@@ -94,7 +94,36 @@ fn what_is_still_on_record_after_a_deletion_could_not_be_proved_deleted() {
             node.disks.clear();
         }
     }
-    let view = ClusterView::new(&cluster);
+    let view = ClusterView::new(&cluster, None);
     assert_eq!(view.left(false), ["instance i-replica-1", "volume v-replica-1 (10 GiB, /data)"]);
     assert_eq!(view.left(true), ["instance i-replica-1"]);
+}
+
+#[test]
+fn what_is_wrong_now_comes_before_what_went_wrong() {
+    let mut cluster = cluster();
+    cluster.last_error = Some(Error::failed("a-1: run `start`"));
+    let view = ClusterView::new(&cluster, Some(health(&["primary-1", "replica-1", "replica-2"])));
+    let screen = Screen::plain(Format::Table);
+    assert_snapshot!(screen.table(std::slice::from_ref(&view)), @r"
+    NAME   APP          RUNTIME  STATUS  HEALTH    NODES  REASON
+    cache  redis@1.0.0  here     active  degraded  1/3    replica-1: health check failed 3 times, 9 s ago; 1 more node
+    ");
+    assert_snapshot!(view.sheet(&screen), @r"
+    name     cache
+    id       cl-1
+    app      redis@1.0.0
+    runtime  here
+    zone     z
+    status   active
+    health   degraded
+    reason   replica-1: health check failed 3 times, 9 s ago; 1 more node
+    connect  redis-cli -h 10.0.0.1 -p 6379    primary; replica 10.0.0.2, 10.0.0.3
+    connect  http://10.0.0.2:80    replica, also 10.0.0.3; primary 10.0.0.1
+
+    NODE       STATUS  HEALTH                                          ADDRESS   INSTANCE     VOLUMES
+    primary-1  active  healthy                                         10.0.0.1  i-primary-1  v-primary-1 (10 GiB, /data)
+    replica-1  active  degraded: health check failed 3 times, 9 s ago  10.0.0.2  i-replica-1  v-replica-1 (10 GiB, /data)
+    replica-2  active  unreachable: its agent does not answer          10.0.0.3  i-replica-2  v-replica-2 (10 GiB, /data)
+    ");
 }

@@ -1,0 +1,235 @@
+//! Sees an accepted job through: follows it and says what has become of its cluster.
+
+use crate::{
+    args::{Format, Wait},
+    clusters::{ClusterView, connect_lines, show},
+    executor::summon,
+    exit::{Exit, Failure, Outcome},
+    follow::follow,
+    health::{self, ClusterHealth},
+    links::tell_linking,
+    screen::{Screen, Span, Tone, count},
+    service::print_output,
+    site::Site,
+};
+use engine::{JobInfo, JobWork};
+use provider_core::{
+    Action, ActionKind, AgentVerb, Change, Cluster, ClusterId, Directive, Error, InstanceVerb, JobId,
+    JobState, NodeId, NodeStatus, Plan, Records, Rollback, ServiceName, Work,
+};
+use std::{collections::BTreeSet, time::Duration};
+
+/// Sees that an accepted job is worked on and, unless `wait` says otherwise, follows it from the event after
+/// `after` and shows what has become of its cluster.
+///
+/// # Errors
+/// When it did not succeed, or not in all parts; [`Exit::Detached`] after Ctrl-C.
+pub(crate) async fn carry_out(
+    site: &Site,
+    screen: &Screen,
+    job: &JobId,
+    cluster: &ClusterId,
+    wait: Wait,
+    after: u64,
+) -> Outcome {
+    if wait.detach {
+        let summoned = summon(&site.dir).await;
+        screen.say(Tone::Plain, "accepted", &format!("`pitrix job watch {job}` follows it"));
+        screen.data(&format!("{job}\n"))?;
+        return summoned.map(drop).map_err(Failure::from);
+    }
+    let took = follow(site, screen, job, after).await?;
+    let work = site.store().job_work(job).await?;
+    let cluster = site.store().cluster(cluster).await?.ok_or_else(|| {
+        Error::store(format!("job {job} worked on cluster `{cluster}`, which is not on record"))
+    })?;
+    if work.info.action == ActionKind::RunService {
+        // What was printed is wanted whether or not that went well.
+        print_output(site, screen, &work, after).await?;
+    }
+    let health = match work.info.state {
+        JobState::Succeeded => health::ask_one(site, &cluster).await,
+        _ => None,
+    };
+    conclude(screen, &work, took, &cluster, health.as_ref())?;
+    aftermath(site, screen, &work, &cluster).await
+}
+
+/// What is to be said and done once a job has succeeded.
+async fn aftermath(site: &Site, screen: &Screen, work: &JobWork, cluster: &Cluster) -> Outcome {
+    let is_for_people = matches!(screen.format, Format::Table | Format::Wide);
+    match work.info.action {
+        ActionKind::DeleteClusters | ActionKind::CeaseClusters => {
+            let keep_volumes =
+                matches!(work.change.action, Action::DeleteClusters { keep_volumes: true, .. });
+            return say_what_is_left(site, screen, cluster, keep_volumes).await;
+        }
+        ActionKind::RunService => return Ok(()),
+        _ if !is_for_people => show(site, screen, cluster).await?,
+        ActionKind::CreateCluster | ActionKind::StartClusters => {
+            connect_lines(cluster).iter().try_for_each(|line| screen.tell("connect", line))?;
+        }
+        _ => {}
+    }
+    tell_linking(site, screen, &work.change.before, cluster).await
+}
+
+/// Says how a job ended, as a line or as an error with all that is known and what to do next.
+fn conclude(
+    screen: &Screen,
+    work: &JobWork,
+    took: Duration,
+    cluster: &Cluster,
+    health: Option<&ClusterHealth>,
+) -> Outcome {
+    let info = &work.info;
+    if info.state != JobState::Succeeded {
+        let error = info.error.clone().unwrap_or_else(|| Error::bug("it ended without a reason"));
+        let kind = error.kind();
+        let JobInfo { action, cluster_name, state, .. } = info;
+        screen.error(&error.during(format!("{} {cluster_name} {}", action.verb(), state.as_str())));
+        screen.say(Tone::Plain, "next", &next_steps(work));
+        return Err(Failure::Said(Exit::of(kind)));
+    }
+    let undo = match info.action {
+        ActionKind::UpgradeCluster if cluster.spec.rollback == Rollback::Safe => {
+            format!("; undo: `pitrix cluster rollback {}`", info.cluster_name)
+        }
+        _ => String::new(),
+    };
+    let text = outcome(work, cluster, health);
+    screen.say(Tone::Good, "done", &format!("{text} in {} (job {}){undo}", Span(took), info.id));
+    match &info.fold {
+        Some(fold) if !fold.failed.is_empty() => {
+            let failed = count(fold.failed.len(), "task");
+            screen.warn(&format!("{failed} failed; `pitrix job describe {}` names them", info.id));
+            Err(Failure::Said(Exit::Partial))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a job that succeeded has brought about.
+fn outcome(work: &JobWork, cluster: &Cluster, health: Option<&ClusterHealth>) -> String {
+    let name = &cluster.spec.name;
+    let standing = standing(cluster, health);
+    let Change { action, before, .. } = &work.change;
+    match action {
+        Action::DeleteClusters { .. } => format!("{name} deleted"),
+        Action::CeaseClusters => format!("{name} deleted and forgotten"),
+        Action::StopClusters => format!("{name} stopped, {}", count(cluster.nodes.len(), "node")),
+        Action::UpgradeCluster { .. } | Action::RollbackCluster => {
+            format!(
+                "{} -> {}; {standing}",
+                version(before.spec.app.as_str()),
+                version(cluster.spec.app.as_str())
+            )
+        }
+        Action::RecoverClusters => format!("{}; {standing}", repairs(&work.plan)),
+        Action::RunService { service, .. } => {
+            let nodes: BTreeSet<_> = nodes_with(&work.plan, |work| matches!(work, Work::Agent(_)));
+            format!("{} ran on {}", service.as_str(), count(nodes.len(), "node"))
+        }
+        _ => standing,
+    }
+}
+
+/// The version of an app.
+pub(crate) fn version(app: &str) -> &str {
+    app.split_once('@').map_or(app, |(_, version)| version)
+}
+
+fn standing(cluster: &Cluster, health: Option<&ClusterHealth>) -> String {
+    let nodes = count(cluster.nodes.len(), "node");
+    match health {
+        Some(health) => format!("{}/{nodes} healthy", health.healthy),
+        None => {
+            let up = cluster.nodes.values().filter(|node| node.status == NodeStatus::Active).count();
+            format!("{up}/{nodes} up")
+        }
+    }
+}
+
+fn repairs(plan: &Plan) -> String {
+    let replaced =
+        nodes_with(plan, |work| matches!(work, Work::Cloud(Directive::Instance(InstanceVerb::Run))));
+    let started =
+        nodes_with(plan, |work| matches!(work, Work::Cloud(Directive::Instance(InstanceVerb::Start))));
+    let started: BTreeSet<_> = started.difference(&replaced).copied().collect();
+    let services = nodes_with(plan, |work| {
+        matches!(
+            work,
+            Work::Agent(AgentVerb::Service { service: ServiceName::Start | ServiceName::Restart, .. })
+        )
+    });
+    let services = services.iter().filter(|id| !replaced.contains(*id) && !started.contains(*id)).count();
+    let mut parts = vec![format!("restarted {}", count(services, "service"))];
+    if !started.is_empty() {
+        parts.push(format!("started {}", count(started.len(), "instance")));
+    }
+    parts.push(format!("replaced {}", count(replaced.len(), "node")));
+    parts.join(", ")
+}
+
+/// The nodes that have a task of this kind.
+pub(crate) fn nodes_with(plan: &Plan, is_meant: impl Fn(&Work) -> bool) -> BTreeSet<&NodeId> {
+    let tasks = plan.layers.iter().flat_map(|layer| &layer.tasks);
+    tasks.filter(|task| is_meant(&task.work)).filter_map(|task| task.node.as_ref()).collect()
+}
+
+fn next_steps(work: &JobWork) -> String {
+    let JobInfo { id, action, cluster_name, fold, .. } = &work.info;
+    let failed = fold.as_ref().map_or(0, |fold| fold.failed.len());
+    let failed = if failed > 1 { format!(", {failed} of which failed") } else { String::new() };
+    let mut text = format!(
+        "`pitrix job retry {id}` goes on from where it stands\n`pitrix job describe {id}` shows every task{failed}"
+    );
+    match action {
+        ActionKind::CreateCluster => {
+            text += &format!("\n`pitrix cluster delete {cluster_name}` removes what was made");
+        }
+        ActionKind::UpgradeCluster if work.change.after.rollback == Rollback::Safe => {
+            let from = version(work.change.before.spec.app.as_str());
+            text += &format!("\n`pitrix cluster rollback {cluster_name}` goes back to {from}");
+        }
+        _ => {}
+    }
+    text
+}
+
+/// Says what was kept and what is left of a deleted cluster. Asks the provider, so that it is not only our own
+/// word; what is still on record is what could not be proved deleted.
+async fn say_what_is_left(site: &Site, screen: &Screen, cluster: &Cluster, keep_volumes: bool) -> Outcome {
+    let view = ClusterView::new(cluster, None);
+    if keep_volumes {
+        screen.say(Tone::Plain, "kept", &view.volumes());
+    }
+    let unproved = view.left(keep_volumes);
+    if !unproved.is_empty() {
+        screen.warn(&format!(
+            "not proved deleted, look for them on `{}`: {}",
+            cluster.runtime,
+            unproved.join(", ")
+        ));
+        return Err(Failure::Said(Exit::Partial));
+    }
+    let tagged = match site.visit(&cluster.runtime).await {
+        Ok((_, provider, look)) => provider.sweeper.tagged(&look).await,
+        Err(error) => Err(error),
+    };
+    match tagged {
+        Ok(tagged) => {
+            let of = |kind: &str| {
+                let ours = tagged.iter().filter(|resource| resource.cluster == cluster.id.as_str());
+                count(ours.filter(|resource| resource.kind == kind).count(), kind)
+            };
+            let text = format!("{}, {} left on `{}`", of("instance"), of("volume"), cluster.runtime);
+            screen.say(Tone::Good, "clean", &text);
+        }
+        Err(error) => screen.warn(&format!("runtime `{}` could not be looked at: {error}", cluster.runtime)),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
