@@ -1,8 +1,8 @@
 //! The only writer of cluster records.
 
 use crate::{
-    AgentVerb, Cluster, Directive, Disk, Fact, Handle, Instance, InstanceVerb, NodeStatus, Task, VolumeVerb,
-    Work,
+    AgentVerb, Cluster, Directive, Disk, Fact, Handle, Instance, InstanceVerb, Node, NodeStatus, ResourceId,
+    Task, VolumeVerb, Work,
 };
 
 /// Writes what a task reported into its cluster's record. Pure; writing the same fact again changes nothing.
@@ -18,18 +18,15 @@ pub fn record(cluster: &mut Cluster, task: &Task, fact: &Fact) -> bool {
     let before = node.clone();
     match (&task.work, fact) {
         (Work::Cloud(Directive::Instance(InstanceVerb::Run)), Fact::Started(Handle { resource: id, .. })) => {
+            forget_other_instance(node, id);
             let new = || Instance { id: id.clone(), private_ip: None, public_ip: None, agent: None };
-            let instance = node.instance.get_or_insert_with(new);
-            if instance.id != *id {
-                // It replaces one that is gone, and nothing is attached to it yet.
-                *instance = new();
-                node.disks.values_mut().for_each(|disk| disk.device = None);
-            }
+            node.instance.get_or_insert_with(new);
         }
         (
             Work::Cloud(Directive::Instance(InstanceVerb::Run | InstanceVerb::Start)),
             Fact::Instance(ready),
         ) => {
+            forget_other_instance(node, &ready.id);
             node.instance = Some(Instance {
                 id: ready.id.clone(),
                 private_ip: Some(ready.private_ip.clone()),
@@ -82,4 +79,11 @@ pub fn record(cluster: &mut Cluster, task: &Task, fact: &Fact) -> bool {
         _ => {}
     }
     *node != before
+}
+
+/// An instance with another id than `id` was replaced because it is gone. Nothing is attached to the new one yet.
+fn forget_other_instance(node: &mut Node, id: &ResourceId) {
+    if node.instance.take_if(|instance| instance.id != *id).is_some() {
+        node.disks.values_mut().for_each(|disk| disk.device = None);
+    }
 }

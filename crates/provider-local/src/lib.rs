@@ -23,15 +23,33 @@ mod volumes;
 mod tests;
 
 use client::DataDir;
-use provider_core::{Built, ContainerKind, Descriptor, Host, Support, register_provider};
+use provider_core::{ActionKind, Built, ContainerKind, Descriptor, Host, Support, register_provider};
 use std::sync::Arc;
-use vmbased::{FrameHandler, frame};
+use vmbased::FrameHandler;
+
+/// All that there are frames for, but what is about logging in.
+const ACTIONS: &[ActionKind] = &[
+    ActionKind::CreateCluster,
+    ActionKind::StartClusters,
+    ActionKind::StopClusters,
+    ActionKind::RestartClusters,
+    ActionKind::DeleteClusters,
+    ActionKind::AddClusterNodes,
+    ActionKind::DeleteClusterNodes,
+    ActionKind::ResizeCluster,
+    ActionKind::UpdateClusterEnv,
+    ActionKind::UpgradeCluster,
+    ActionKind::RollbackCluster,
+    ActionKind::RecoverClusters,
+    ActionKind::CeaseClusters,
+    ActionKind::RunService,
+];
 
 /// What this provider is and can do.
 pub static DESCRIPTOR: Descriptor = Descriptor {
     id: "local",
     title: "processes on this machine",
-    actions: frame::ACTIONS,
+    actions: ACTIONS,
     containers: &[ContainerKind::Process],
     credential: &[],
     abilities: &[

@@ -1,8 +1,13 @@
 //! The single layers. Each builder decides from the record which of the nodes given to it get a task, and may
 //! return a layer without tasks; a plan leaves that out. Tasks come in the order of the nodes, then of the disks.
 
-use super::nodes::NodeView;
-use provider_core::{AgentVerb, Directive, DiskId, InstanceVerb, Layer, NodeStatus, Task, VolumeVerb, Work};
+use super::nodes::{NodeView, those};
+use super::services::GRACE_S;
+use provider_core::{
+    AgentVerb, Directive, DiskId, InstanceVerb, Layer, NodeId, NodeStatus, Task, VolumeVerb, Work,
+    metadata::HEALTHY_S,
+};
+use std::collections::{BTreeMap, HashMap};
 
 /// Seconds for an instance to be launched and to run.
 const RUN_S: u32 = 1800;
@@ -12,7 +17,7 @@ const VERB_S: u32 = 600;
 const MOUNT_S: u32 = 3600;
 /// Seconds to configure a node. It may be the first contact with the agent.
 const CONFIGURE_S: u32 = 1800;
-/// Seconds for a node to take new metadata.
+/// Seconds for a node to take new metadata, or keys.
 const METADATA_S: u32 = 600;
 /// Seconds to end what uses a disk and to unmount it.
 const UNMOUNT_S: u32 = 600;
@@ -47,6 +52,11 @@ pub(super) fn delete_instances(nodes: &[NodeView<'_>]) -> Layer {
     instances("delete instances", nodes, InstanceVerb::Delete, VERB_S, NodeView::has_instance)
 }
 
+/// Of nodes whose role has another size. They are stopped by then.
+pub(super) fn resize_instances(nodes: &[NodeView<'_>]) -> Layer {
+    instances("resize instances", nodes, InstanceVerb::Resize, VERB_S, NodeView::has_instance)
+}
+
 pub(super) fn create_volumes(nodes: &[NodeView<'_>]) -> Layer {
     disks("create volumes", nodes, volume(VolumeVerb::Create), VERB_S, |node| {
         node.wanted_disks().filter(|index| !node.has_disk(*index)).collect()
@@ -71,30 +81,32 @@ pub(super) fn delete_volumes(nodes: &[NodeView<'_>]) -> Layer {
     disks("delete volumes", nodes, volume(VolumeVerb::Delete), VERB_S, |node| node.disks().collect())
 }
 
+/// The disks `grown`, of those on record. They are detached by then.
+pub(super) fn resize_volumes(nodes: &[NodeView<'_>], grown: &[u32]) -> Layer {
+    disks("resize volumes", nodes, volume(VolumeVerb::Resize), VERB_S, |node| {
+        node.disks().filter(|index| grown.contains(index)).collect()
+    })
+}
+
 /// Also for disks that have been mounted before, which is nowhere on record; mounting again changes nothing.
 pub(super) fn mount(nodes: &[NodeView<'_>]) -> Layer {
     disks(
         "mount volumes",
         nodes,
-        |disk| Work::Agent(AgentVerb::Mount { disk }),
+        |_, disk| Work::Agent(AgentVerb::Mount { disk }),
         MOUNT_S,
         |node| node.wanted_disks().filter(|_| node.agent_role().is_some()).collect(),
     )
 }
 
 pub(super) fn unmount(nodes: &[NodeView<'_>]) -> Layer {
-    disks(
-        "unmount volumes",
-        nodes,
-        |disk| {
-            let node = nodes.iter().find(|node| *node.id == disk.node);
-            let wanted = node.and_then(|node| node.agent_role()?.disks.get(disk.index as usize));
-            let mount_point = wanted.map(|disk| disk.mount_point.clone()).unwrap_or_default();
-            Work::Agent(AgentVerb::Unmount { disk, mount_point })
-        },
-        UNMOUNT_S,
-        |node| node.disks().filter(|index| node.agent_role().is_some() && node.is_attached(*index)).collect(),
-    )
+    let work = |node: &NodeView<'_>, disk: DiskId| {
+        let mount_point = node.mount_point(disk.index).to_owned();
+        Work::Agent(AgentVerb::Unmount { disk, mount_point })
+    };
+    disks("unmount volumes", nodes, work, UNMOUNT_S, |node| {
+        node.disks().filter(|index| node.agent_role().is_some() && node.is_attached(*index)).collect()
+    })
 }
 
 pub(super) fn configure(nodes: &[NodeView<'_>]) -> Layer {
@@ -103,6 +115,44 @@ pub(super) fn configure(nodes: &[NodeView<'_>]) -> Layer {
 
 pub(super) fn push_metadata(nodes: &[NodeView<'_>]) -> Layer {
     agents("push metadata", nodes, &AgentVerb::Metadata { settled: false }, METADATA_S)
+}
+
+/// The scaling is over: who came and who went is no longer told.
+pub(super) fn settle_metadata(nodes: &[NodeView<'_>]) -> Layer {
+    agents("settle metadata", nodes, &AgentVerb::Metadata { settled: true }, METADATA_S)
+}
+
+/// Where something tells whether the application works.
+pub(super) fn await_healthy(nodes: &[NodeView<'_>]) -> Layer {
+    let is_checked = |node: &NodeView<'_>| {
+        let check = node.agent_role().and_then(|role| role.health_check.as_ref());
+        check.is_some_and(|check| check.enable)
+    };
+    agents("await health", &those(nodes, is_checked), &AgentVerb::AwaitHealthy, HEALTHY_S + GRACE_S)
+}
+
+pub(super) fn attach_keys(nodes: &[NodeView<'_>], keys: &[String]) -> Layer {
+    agents("attach keys", nodes, &AgentVerb::AttachKeys { keys: keys.to_vec() }, METADATA_S)
+}
+
+pub(super) fn detach_keys(nodes: &[NodeView<'_>], keys: &[String]) -> Layer {
+    agents("detach keys", nodes, &AgentVerb::DetachKeys { keys: keys.to_vec() }, METADATA_S)
+}
+
+/// The layers once for each of `nodes`, one node after another. What falls to other nodes is left out.
+pub(super) fn one_at_a_time(nodes: &[NodeView<'_>], layers: Vec<Layer>) -> Vec<Layer> {
+    let mut lanes: HashMap<NodeId, BTreeMap<usize, Layer>> = HashMap::new();
+    for (step, Layer { name, tasks }) in layers.into_iter().enumerate() {
+        for task in tasks {
+            let Some(node) = &task.node else { continue };
+            let lane = lanes.entry(node.clone()).or_default();
+            lane.entry(step)
+                .or_insert_with(|| Layer { name: name.clone(), tasks: Vec::new() })
+                .tasks
+                .push(task);
+        }
+    }
+    nodes.iter().filter_map(|node| lanes.remove(node.id)).flat_map(BTreeMap::into_values).collect()
 }
 
 /// One layer of both, which don't need each other.
@@ -149,14 +199,14 @@ fn instances<'a>(
     Layer { name: name.into(), tasks: due.map(|node| node_task(node, work.clone(), timeout_s)).collect() }
 }
 
-fn volume(verb: VolumeVerb) -> impl Fn(DiskId) -> Work {
-    move |disk| Work::Cloud(Directive::Volume { verb, disk })
+fn volume(verb: VolumeVerb) -> impl Fn(&NodeView<'_>, DiskId) -> Work {
+    move |_, disk| Work::Cloud(Directive::Volume { verb, disk })
 }
 
 fn disks<'a>(
     name: &str,
     nodes: &[NodeView<'a>],
-    work: impl Fn(DiskId) -> Work,
+    work: impl Fn(&NodeView<'a>, DiskId) -> Work,
     timeout_s: u32,
     due: impl Fn(&NodeView<'a>) -> Vec<u32>,
 ) -> Layer {
@@ -164,7 +214,7 @@ fn disks<'a>(
     for node in nodes {
         for index in due(node) {
             let disk = DiskId { node: node.id.clone(), index };
-            tasks.push(node_task(node, work(disk), timeout_s));
+            tasks.push(node_task(node, work(node, disk), timeout_s));
         }
     }
     Layer { name: name.into(), tasks }

@@ -2,34 +2,28 @@
 //!
 //! What it is: [`plan`], a pure function from what is on record and what is wanted to a plan, for every provider
 //! with instances and volumes. What it is not: it checks no quota, mints no id and knows no cloud.
-//! Each action is one short composition below; `layers` builds the single layers, `services` those that run
-//! commands of the package, `nodes` puts record and wish side by side.
+//! Each action is one short composition: `life` has those that bring a cluster up and take it down, `scale`,
+//! `version` and `recover` the others; `layers` builds the single layers, `services` those that run commands of the
+//! package, `nodes` puts record and wish side by side.
 //!
 //! Tasks are made only for what the record lacks or still has. So a plan for a half-made cluster is an ordinary
 //! one: creating completes it, deleting removes what there is.
 
 mod layers;
+mod life;
 mod nodes;
+mod recover;
+mod scale;
 mod services;
+mod version;
 
-use layers::{
-    attach_volumes, await_frontgate, beside, configure, create_volumes, delete_instances, delete_volumes,
-    detach_volumes, forced, may_fail, mount, push_metadata, run_instances, start_instances, stop_instances,
-    unmount,
-};
-use nodes::{NodeView, in_service, on_record, wanted};
-use provider_core::{
-    Action, ActionKind, Change, Cluster, ClusterStatus, Error, Facts, Layer, Plan, Result, ServiceName,
-};
-use services::services;
+use layers::{attach_keys, await_healthy, detach_keys, forced, push_metadata};
+use nodes::{NodeView, those, wanted};
+use provider_core::{Action, ActionKind, Change, Error, Facts, Layer, Plan, Result, ServiceName};
+use services::{restarts, run_service, services};
 
-/// The actions that there are frames for.
-pub const ACTIONS: &[ActionKind] = &[
-    ActionKind::CreateCluster,
-    ActionKind::StartClusters,
-    ActionKind::StopClusters,
-    ActionKind::DeleteClusters,
-];
+/// The actions that there are frames for: all.
+pub const ACTIONS: &[ActionKind] = &ActionKind::ALL;
 
 /// The plan of `change`, resting on `facts`. Pure and deterministic: equal inputs give equal bytes. The plan is
 /// empty when there is nothing to do.
@@ -38,101 +32,90 @@ pub const ACTIONS: &[ActionKind] = &[
 /// still lacks.
 ///
 /// # Errors
-/// `Unsupported` for an action outside [`ACTIONS`]. When `facts` lists shortfalls, all of them in one error:
-/// `Quota` if each is about a quota, otherwise `Invalid`. `Invalid` as well for a wanted node without a role.
+/// When `facts` lists shortfalls, all of them in one error: `Quota` if each is about a quota, otherwise
+/// `Invalid`. `Invalid` as well for a wanted node without a role, and for a version with other nodes. `Conflict`
+/// when the action needs nodes that are not in service, naming them.
 pub fn plan(change: &Change, facts: Facts) -> Result<Plan> {
-    let layers = match change.action {
-        Action::CreateCluster => create(change, &wanted(change)?, facts.needs_frontgate),
-        Action::StartClusters => {
-            let nodes = wanted(change)?;
-            if change.before.status == ClusterStatus::Pending || !nodes.iter().all(NodeView::is_complete) {
-                create(change, &nodes, facts.needs_frontgate)
-            } else {
-                start(&nodes, facts.needs_frontgate)
-            }
+    let before = &change.before;
+    let layers = match &change.action {
+        Action::CreateCluster | Action::StartClusters => {
+            life::bring_up(&wanted(change)?, facts.needs_frontgate)
         }
-        Action::StopClusters => stop(&change.before),
+        Action::StopClusters => life::stop(before),
+        Action::RestartClusters => restart(change)?,
         Action::DeleteClusters { keep_volumes, force } => {
-            let layers = delete(&change.before, keep_volumes);
-            if force { layers.into_iter().map(forced).collect() } else { layers }
+            let layers = life::delete(before, *keep_volumes);
+            if *force { layers.into_iter().map(forced).collect() } else { layers }
         }
-        _ => return Err(unsupported(change)),
+        Action::CeaseClusters => life::delete(before, false),
+        Action::AddClusterNodes => scale::add_nodes(change, facts.needs_frontgate)?,
+        Action::DeleteClusterNodes { nodes } => scale::delete_nodes(change, nodes)?,
+        Action::ResizeCluster { .. } => scale::resize(change)?,
+        Action::UpdateClusterEnv => update_env(change)?,
+        Action::UpgradeCluster { backup, .. } => version::upgrade(change, *backup)?,
+        Action::RollbackCluster => version::roll_back(change)?,
+        Action::RecoverClusters => recover::recover(change, &facts)?,
+        Action::AttachKeyPairs { keys } => vec![attach_keys(&all_in_service(change)?, keys)],
+        Action::DetachKeyPairs { keys } => vec![detach_keys(&all_in_service(change)?, keys)],
+        Action::RunService { service, params } => run_service(&all_in_service(change)?, service, params),
     };
     refuse_shortfalls(change, &facts)?;
     Ok(Plan::new(facts, layers))
 }
 
-fn create(change: &Change, nodes: &[NodeView<'_>], needs_frontgate: bool) -> Vec<Layer> {
-    let volumes = create_volumes(nodes);
-    let instances = beside(run_instances(nodes), start_instances(nodes));
-    // User data names the frontgate, so instances wait for it; volumes need not.
-    let mut layers = if needs_frontgate {
-        vec![beside(volumes, await_frontgate()), instances]
-    } else {
-        vec![beside(volumes, instances)]
+fn restart(change: &Change) -> Result<Vec<Layer>> {
+    let nodes = all_in_service(change)?;
+    let mut layers = restarts(&nodes, &nodes, &[]);
+    layers.push(await_healthy(&nodes));
+    Ok(layers)
+}
+
+/// Nodes of other roles learn nothing new, unless something is for all to see. When nothing has changed, an
+/// earlier attempt may have stopped short, and all are told again.
+fn update_env(change: &Change) -> Result<Vec<Layer>> {
+    let nodes = all_in_service(change)?;
+    let (before, after) = (&change.before.spec, &change.after);
+    let concerns_all = before.endpoints != after.endpoints || before.links != after.links;
+    let is_told = |node: &NodeView<'_>| {
+        let env = |role| before.roles.get(role).map(|role| &role.env);
+        concerns_all || node.role().is_some_and(|(name, role)| env(name) != Some(&role.env))
     };
-    layers.extend([attach_volumes(nodes), mount(nodes), configure(nodes)]);
-    // Keys and tokens are made on the nodes, so their peers can learn them only now.
-    if nodes.iter().any(NodeView::tells_its_peers) {
-        layers.push(push_metadata(nodes));
+    let mut told = those(&nodes, is_told);
+    if told.is_empty() {
+        told = nodes;
     }
-    // Nobody recorded how far `init` came in a cluster that was never completed, so it runs everywhere there;
-    // nodes of a completed one carry data and must not be initialised twice.
-    let mut new = nodes.to_vec();
-    new.retain(|node| change.before.status == ClusterStatus::Pending || !node.has_instance());
-    let init = ServiceName::Init;
-    let late_init = services("init after start", &new, &init, |s| s.post_start_service);
-    layers.extend(services("init", &new, &init, |s| !s.post_start_service));
-    layers.extend(services("start", nodes, &ServiceName::Start, |_| true));
-    layers.extend(late_init);
-    layers
+    let mut layers = vec![push_metadata(&told)];
+    layers.extend(services("restart", &told, &ServiceName::Restart, |_| true));
+    layers.push(await_healthy(&told));
+    Ok(layers)
 }
 
-fn start(nodes: &[NodeView<'_>], needs_frontgate: bool) -> Vec<Layer> {
-    let mut layers = Vec::new();
-    if needs_frontgate {
-        layers.push(await_frontgate());
+/// The wanted nodes, all of which must be in service.
+fn all_in_service(change: &Change) -> Result<Vec<NodeView<'_>>> {
+    let nodes = wanted(change)?;
+    refuse_unless(change, &nodes, is_served)?;
+    Ok(nodes)
+}
+
+/// Whether all that an agent can do for it can be done.
+fn is_served(node: &NodeView<'_>) -> bool {
+    node.agent_role().is_none() || node.is_in_service()
+}
+
+/// Refuses what can't be done while nodes are not fit for it.
+fn refuse_unless(
+    change: &Change,
+    nodes: &[NodeView<'_>],
+    is_fit: impl Fn(&NodeView<'_>) -> bool,
+) -> Result<()> {
+    let unfit = those(nodes, |node| !is_fit(node));
+    if unfit.is_empty() {
+        return Ok(());
     }
-    // Addresses may have changed while the instances were down.
-    layers.extend([start_instances(nodes), push_metadata(nodes)]);
-    layers.extend(services("start", nodes, &ServiceName::Start, |_| true));
-    layers
-}
-
-fn stop(cluster: &Cluster) -> Vec<Layer> {
-    let nodes = on_record(cluster);
-    let mut layers = stop_services(&in_service(cluster, &nodes));
-    layers.push(stop_instances(&nodes));
-    layers
-}
-
-fn delete(cluster: &Cluster, keep_volumes: bool) -> Vec<Layer> {
-    let nodes = on_record(cluster);
-    let serving = in_service(cluster, &nodes);
-    let destroy = ServiceName::Destroy;
-    let late_destroy = services("destroy after stop", &serving, &destroy, |s| s.post_stop_service);
-    let mut layers = services("destroy", &serving, &destroy, |s| !s.post_stop_service);
-    layers.extend(stop_services(&serving));
-    layers.extend(late_destroy);
-    // An instance without disks need not come to rest before it goes.
-    let mut with_disks = nodes.clone();
-    with_disks.retain(NodeView::has_disks);
-    layers.extend([
-        may_fail(unmount(&serving)),
-        may_fail(stop_instances(&with_disks)),
-        detach_volumes(&nodes),
-        delete_instances(&nodes),
-    ]);
-    if !keep_volumes {
-        layers.push(delete_volumes(&nodes));
-    }
-    layers
-}
-
-/// Stopping a service that does not run is no reason to keep the machine.
-fn stop_services(serving: &[NodeView<'_>]) -> Vec<Layer> {
-    let layers = services("stop", serving, &ServiceName::Stop, |_| true);
-    layers.into_iter().map(may_fail).collect()
+    let unfit: Vec<_> = unfit.iter().map(|node| format!("`{}`", node.id)).collect();
+    let message = format!("{}: not in service: {}", attempt(change), unfit.join(", "));
+    Err(Error::conflict(message)
+        .hint(format!("bring them back first with `pitrix cluster recover {}`", change.before.spec.name)))
 }
 
 fn refuse_shortfalls(change: &Change, facts: &Facts) -> Result<()> {
@@ -149,12 +132,6 @@ fn refuse_shortfalls(change: &Change, facts: &Facts) -> Result<()> {
     };
     let hints: Vec<_> = shortfalls.iter().filter_map(|s| s.hint.as_deref()).collect();
     Err(if hints.is_empty() { error } else { error.hint(hints.join("; ")) })
-}
-
-fn unsupported(change: &Change) -> Error {
-    let verbs: Vec<_> = ACTIONS.iter().map(|action| action.verb()).collect();
-    let message = format!("{}: clusters of virtual machines can't do this yet", attempt(change));
-    Error::unsupported(message).hint(format!("they can {}", verbs.join(", ")))
 }
 
 fn attempt(change: &Change) -> String {

@@ -1,9 +1,10 @@
 //! The nodes that a plan is about: what is wanted of each beside what is on record.
 
 use provider_core::{
-    Change, Cluster, ClusterSpec, ClusterStatus, Disk, Error, Node, NodeId, NodeSpec, NodeStatus, Result,
-    RoleName, RoleSpec,
+    AppVersionId, Change, Cluster, ClusterSpec, ClusterStatus, Disk, Error, Node, NodeId, NodeSpec,
+    NodeStatus, Result, RoleName, RoleSpec, ServiceName,
 };
+use std::iter::once;
 
 /// One node.
 #[derive(Clone, Copy)]
@@ -13,36 +14,76 @@ pub(super) struct NodeView<'a> {
     wanted: Option<(&'a NodeSpec, &'a RoleSpec)>,
     /// None for a node that is wanted and not on record yet.
     record: Option<&'a Node>,
+    /// Of the cluster.
+    status: ClusterStatus,
+    /// Whether it joins a cluster that was completed before.
+    joins: bool,
+    /// Whether its data is of the version before, because an upgrade stopped short of it.
+    is_behind: bool,
+    /// Whether the instance on record was found to be gone.
+    is_lost: bool,
+    /// Whether its disks will have been detached.
+    is_loose: bool,
 }
 
 /// The wanted nodes, by role and then server id.
 pub(super) fn wanted(change: &Change) -> Result<Vec<NodeView<'_>>> {
-    let view = |id| {
-        let record = change.before.nodes.get(id);
-        let wanted = find_wanted(&change.after, id);
-        let lost = || Error::invalid(format!("planning node `{id}`: the cluster does not have its role"));
-        Ok(NodeView { id, wanted: Some(wanted.ok_or_else(lost)?), record })
-    };
-    change.after.nodes.keys().map(view).collect::<Result<_>>().map(in_order)
+    let lost = |id| Error::invalid(format!("planning node `{id}`: the cluster does not have its role"));
+    let views = change.after.nodes.keys().map(|id| {
+        let view = view(&change.before, &change.after, id);
+        if view.wanted.is_some() { Ok(view) } else { Err(lost(id)) }
+    });
+    views.collect::<Result<_>>().map(in_order)
+}
+
+/// The wanted nodes with the roles of the version that each was last configured with.
+pub(super) fn as_configured(change: &Change) -> Vec<NodeView<'_>> {
+    let Change { before, after, .. } = change;
+    let specs = || once(&before.spec).chain(before.previous.as_deref()).chain(once(after));
+    let views = after.nodes.keys().map(|id| {
+        let app = before.nodes.get(id).and_then(|node| node.app.as_ref());
+        let spec = specs().find(|spec| Some(&spec.app) == app).unwrap_or(&before.spec);
+        view(before, spec, id)
+    });
+    in_order(views.collect())
 }
 
 /// The nodes on record, by role and then server id; those that are wanted no more come last.
 pub(super) fn on_record(cluster: &Cluster) -> Vec<NodeView<'_>> {
-    let view = |(id, record)| NodeView { id, wanted: find_wanted(&cluster.spec, id), record: Some(record) };
-    in_order(cluster.nodes.iter().map(view).collect())
+    in_order(cluster.nodes.keys().map(|id| view(cluster, &cluster.spec, id)).collect())
 }
 
-/// Those of `nodes` whose agents can be expected to answer. In a cluster that was never completed none can: it
-/// may have stopped short of telling them who they are.
-pub(super) fn in_service<'a>(cluster: &Cluster, nodes: &[NodeView<'a>]) -> Vec<NodeView<'a>> {
-    let mut serving = nodes.to_vec();
-    serving.retain(|node| cluster.status == ClusterStatus::Active && node.is(NodeStatus::Active));
-    serving
+/// Those of `nodes` for which `is_meant` holds.
+pub(super) fn those<'a>(
+    nodes: &[NodeView<'a>],
+    is_meant: impl Fn(&NodeView<'a>) -> bool,
+) -> Vec<NodeView<'a>> {
+    nodes.iter().filter(|node| is_meant(node)).copied().collect()
 }
 
-fn find_wanted<'a>(spec: &'a ClusterSpec, id: &NodeId) -> Option<(&'a NodeSpec, &'a RoleSpec)> {
-    let node = spec.nodes.get(id)?;
-    Some((node, spec.roles.get(&node.role)?))
+/// Those of `nodes` whose agents can be expected to answer.
+pub(super) fn in_service<'a>(nodes: &[NodeView<'a>]) -> Vec<NodeView<'a>> {
+    those(nodes, NodeView::is_in_service)
+}
+
+fn view<'a>(before: &'a Cluster, spec: &'a ClusterSpec, id: &'a NodeId) -> NodeView<'a> {
+    let record = before.nodes.get(id);
+    let find = || {
+        let node = spec.nodes.get(id)?;
+        Some((node, spec.roles.get(&node.role)?))
+    };
+    let app = record.and_then(|node| node.app.as_ref());
+    NodeView {
+        id,
+        wanted: find(),
+        record,
+        status: before.status,
+        joins: before.joining.contains(id),
+        is_behind: app != Some(&spec.app)
+            && before.previous.as_ref().is_some_and(|previous| app == Some(&previous.app)),
+        is_lost: false,
+        is_loose: false,
+    }
 }
 
 fn in_order(mut nodes: Vec<NodeView<'_>>) -> Vec<NodeView<'_>> {
@@ -54,9 +95,52 @@ fn in_order(mut nodes: Vec<NodeView<'_>>) -> Vec<NodeView<'_>> {
 }
 
 impl<'a> NodeView<'a> {
+    /// As it is when its instance is gone, whatever the record says.
+    pub(super) fn lost(self) -> Self {
+        Self { is_lost: true, ..self }
+    }
+
+    /// As it will be once its disks have been detached.
+    pub(super) fn loose(self) -> Self {
+        Self { is_loose: true, ..self }
+    }
+
+    /// Whether it was never brought up to the end, as far as is known. Nobody recorded how far `init` came in a
+    /// cluster that was never completed, so there all are new; later those are that join or have no instance.
+    pub(super) fn is_new(&self) -> bool {
+        self.status == ClusterStatus::Pending
+            || self.joins
+            || self.record.is_none_or(|node| node.instance.is_none())
+    }
+
+    /// Whether its agent has yet to be told who it is, or may have to be told again.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.is_new() || !self.is_complete()
+    }
+
+    /// Whether it is to be configured although its data is of the version before: an upgrade stopped short of it.
+    pub(super) fn is_left_behind(&self) -> bool {
+        self.is_behind && self.is_fresh()
+    }
+
+    /// Whether its agent can be expected to answer: the cluster was completed, so that the agent knows who it
+    /// is, and the node runs on record.
+    pub(super) fn is_in_service(&self) -> bool {
+        self.status == ClusterStatus::Active && self.is(NodeStatus::Active) && !self.is_new()
+    }
+
     /// The nodes that `nodes_to_execute_on` counts together: the base nodes of a role, or its replicas (true).
     pub(super) fn group(&self) -> Option<(&'a RoleName, bool)> {
         self.wanted.map(|(node, _)| (&node.role, node.replica))
+    }
+
+    /// Its role, by name.
+    pub(super) fn role(&self) -> Option<(&'a RoleName, &'a RoleSpec)> {
+        self.wanted.map(|(node, role)| (&node.role, role))
+    }
+
+    pub(super) fn is_replica(&self) -> bool {
+        self.wanted.is_some_and(|(node, _)| node.replica)
     }
 
     /// Its role, when an agent can do something for it.
@@ -64,14 +148,24 @@ impl<'a> NodeView<'a> {
         self.wanted.map(|(_, role)| role).filter(|role| role.agent_installed)
     }
 
+    /// Whether its role has `service` and an agent to run it.
+    pub(super) fn has_service(&self, service: &ServiceName) -> bool {
+        self.agent_role().is_some_and(|role| role.services.contains_key(service))
+    }
+
     /// Whether its agent finds out something that other nodes need in their metadata.
     pub(super) fn tells_its_peers(&self) -> bool {
         self.agent_role().is_some_and(|role| role.passphraseless.is_some() || role.custom_metadata.is_some())
     }
 
-    /// Whether an instance is on record.
+    /// The app version that it was last configured with.
+    pub(super) fn app(&self) -> Option<&'a AppVersionId> {
+        self.record?.app.as_ref()
+    }
+
+    /// Whether there is an instance.
     pub(super) fn has_instance(&self) -> bool {
-        self.record.is_some_and(|node| node.instance.is_some())
+        !self.is_lost && self.record.is_some_and(|node| node.instance.is_some())
     }
 
     /// Whether any disk is on record.
@@ -79,7 +173,7 @@ impl<'a> NodeView<'a> {
         self.record.is_some_and(|node| !node.disks.is_empty())
     }
 
-    /// Whether its instance and all its disks are on record, the disks attached.
+    /// Whether its instance and all its disks are there, the disks attached.
     pub(super) fn is_complete(&self) -> bool {
         self.has_instance() && self.wanted_disks().all(|index| self.is_attached(index))
     }
@@ -94,6 +188,12 @@ impl<'a> NodeView<'a> {
         (0..).zip(disks).map(|(index, _)| index)
     }
 
+    /// Where its role wants a disk mounted; empty when it does not want the disk.
+    pub(super) fn mount_point(&self, index: u32) -> &'a str {
+        let disk = self.wanted.and_then(|(_, role)| role.disks.get(index as usize));
+        disk.map_or("", |disk| &disk.mount_point)
+    }
+
     /// The indexes of the disks on record.
     pub(super) fn disks(&self) -> impl Iterator<Item = u32> + use<'a> {
         self.record.into_iter().flat_map(|node| node.disks.keys().copied())
@@ -104,7 +204,7 @@ impl<'a> NodeView<'a> {
     }
 
     pub(super) fn is_attached(&self, index: u32) -> bool {
-        self.disk(index).is_some_and(|disk| disk.device.is_some())
+        !self.is_lost && !self.is_loose && self.disk(index).is_some_and(|disk| disk.device.is_some())
     }
 
     fn disk(&self, index: u32) -> Option<&'a Disk> {

@@ -1,8 +1,8 @@
 //! Clusters to plan for, in few words.
 
 use provider_core::{
-    Action, Change, Cluster, ClusterSpec, Container, ContainerKind, DiskSpec, Facts, NodeId, NodeSpec,
-    RoleSpec, ScalingPolicy, Service, ServiceName, Timestamp,
+    Action, AppVersionId, Change, Cluster, ClusterSpec, Container, ContainerKind, DiskSpec, EnvValue, Facts,
+    HealthCheck, NodeId, NodeSpec, RoleSpec, Rollback, ScalingPolicy, Service, ServiceName, Size, Timestamp,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +70,27 @@ impl Role {
             .service(ServiceName::Stop, Service { order, ..cmd("stop.sh") })
     }
 
+    /// With a health check, so that its nodes are waited for.
+    pub(crate) fn checked(mut self) -> Self {
+        self.spec.health_check = Some(HealthCheck {
+            enable: true,
+            interval_s: 1,
+            timeout_s: 1,
+            action_timeout_s: 1,
+            healthy_threshold: 1,
+            unhealthy_threshold: 1,
+            check_cmd: "check.sh".into(),
+            action_cmd: String::new(),
+        });
+        self
+    }
+
+    /// One node after another when its size changes.
+    pub(crate) fn sequential(mut self) -> Self {
+        self.spec.vertical_scaling_policy = ScalingPolicy::Sequential;
+        self
+    }
+
     pub(crate) fn without_agent(mut self) -> Self {
         self.spec.agent_installed = false;
         self
@@ -107,6 +128,7 @@ pub(crate) fn cluster(roles: &[Role]) -> Cluster {
         advanced_actions: BTreeSet::new(),
         upgrade_policy: Vec::new(),
         backup_policy: None,
+        rollback: Rollback::Safe,
         incremental_backup_supported: false,
         display_tabs: Value::Null,
         conf: Value::Null,
@@ -132,8 +154,72 @@ pub(crate) fn facts() -> Facts {
     Facts::none("zone-1".into(), Timestamp(0))
 }
 
+/// A change of `cluster` by `action`, with what the cluster shall become: the action's own nodes, sizes or version;
+/// one more node of the first role; one more parameter of the first role.
 pub(crate) fn change(cluster: &Cluster, action: &Action) -> Change {
-    Change { action: action.clone(), before: cluster.clone(), after: cluster.spec.clone() }
+    let mut after = cluster.spec.clone();
+    match action {
+        Action::AddClusterNodes => add_node(&mut after),
+        Action::DeleteClusterNodes { nodes } => after.nodes.retain(|id, _| !nodes.contains(id)),
+        Action::ResizeCluster { roles } => {
+            for (name, size) in roles {
+                let role = after.roles.get_mut(name).unwrap();
+                role.cpu = size.cpu.unwrap_or(role.cpu);
+                let size_gib = |disk: &DiskSpec| size.disk_gib.unwrap_or(disk.size_gib);
+                role.disks.iter_mut().for_each(|disk| disk.size_gib = size_gib(disk));
+            }
+        }
+        Action::UpdateClusterEnv => {
+            let env = &mut after.roles.first_entry().unwrap().into_mut().env;
+            env.insert(format!("x{}", env.len()), EnvValue::Plain(Value::from(1)));
+        }
+        Action::UpgradeCluster { to, .. } if *to != after.app => {
+            let commands = after.roles.values_mut().flat_map(|role| role.services.values_mut());
+            commands.for_each(|service| service.cmd = of_version(&service.cmd, to));
+            after.app = to.clone();
+        }
+        Action::RollbackCluster => {
+            if let Some(previous) = &cluster.previous {
+                after = ClusterSpec { nodes: after.nodes, ..(**previous).clone() };
+            }
+        }
+        _ => {}
+    }
+    Change { action: action.clone(), before: cluster.clone(), after }
+}
+
+fn add_node(spec: &mut ClusterSpec) {
+    let role = spec.roles.keys().next().unwrap().clone();
+    let nodes = || spec.nodes_of(&role).map(|(_, node)| node);
+    let server_id = nodes().map(|node| node.server_id).max().unwrap_or(0) + 1;
+    let group_id = nodes().map(|node| node.group_id).max().unwrap_or(0) + 1;
+    spec.nodes.insert(NodeId::of(&role, server_id), NodeSpec { role, replica: false, server_id, group_id });
+}
+
+/// `start.sh` of `kvgrid@2` as `start.sh 2`.
+fn of_version(cmd: &str, app: &AppVersionId) -> String {
+    let (cmd, (_, version)) = (cmd.split(' ').next().unwrap(), app.as_str().split_once('@').unwrap());
+    format!("{cmd} {version}")
+}
+
+/// Data disks of all roles that have some get this size.
+pub(crate) fn grow(cluster: &Cluster, disk_gib: u32) -> Action {
+    resize(cluster, &Size { disk_gib: Some(disk_gib), ..Size::default() })
+}
+
+/// All roles get this size.
+pub(crate) fn resize(cluster: &Cluster, size: &Size) -> Action {
+    Action::ResizeCluster {
+        roles: cluster.spec.roles.keys().map(|role| (role.clone(), size.clone())).collect(),
+    }
+}
+
+pub(crate) fn upgrade(to: &str) -> Action {
+    Action::UpgradeCluster { to: to.into(), backup: true }
+}
+
+pub(crate) fn without(nodes: &[&str]) -> Action {
+    Action::DeleteClusterNodes { nodes: nodes.iter().map(|id| (*id).into()).collect() }
 }
 
 pub(crate) const CREATE: Action = Action::CreateCluster;

@@ -2,14 +2,13 @@
 
 use crate::fixture::{CREATE, DELETE, Role, START, STOP, change, cluster, cmd, facts, role};
 use crate::prose::prose;
-use crate::world::{Step, carry_out, run_layer};
+use crate::world::{Step, accept, carry_out, forget_nodes, run_layer};
 use insta::assert_snapshot;
 use provider_core::{
-    Action, ActionKind, Cluster, ErrorKind, Facts, Headroom, Node, NodeStatus, Plan, Service, ServiceName,
-    Shortfall,
+    Action, Cluster, ErrorKind, Facts, Headroom, Node, NodeStatus, Plan, Service, ServiceName, Shortfall,
 };
 use std::collections::BTreeSet;
-use vmbased::frame::{ACTIONS, plan};
+use vmbased::frame::plan;
 
 fn life(roles: &[Role]) -> String {
     life_on(&facts(), roles)
@@ -24,12 +23,12 @@ fn life_on(facts: &Facts, roles: &[Role]) -> String {
     [CREATE, STOP, START, DELETE].map(step).concat()
 }
 
-fn planned(cluster: &Cluster, action: &Action) -> Plan {
+pub(crate) fn planned(cluster: &Cluster, action: &Action) -> Plan {
     plan(&change(cluster, action), facts()).unwrap()
 }
 
 /// A cluster of these roles after a successful create.
-fn active(roles: &[Role]) -> Cluster {
+pub(crate) fn active(roles: &[Role]) -> Cluster {
     let mut cluster = cluster(roles);
     carry_out(&mut cluster, &CREATE, facts());
     cluster
@@ -38,15 +37,21 @@ fn active(roles: &[Role]) -> Cluster {
 /// A cluster of these roles whose create came through the first `layers` layers and failed.
 fn half_made(roles: &[Role], layers: usize) -> Cluster {
     let mut cluster = cluster(roles);
-    let plan = planned(&cluster, &CREATE);
-    for layer in &plan.layers[..layers] {
-        run_layer(&mut cluster, layer, |_| Step::Done);
-    }
+    run_some(&mut cluster, &CREATE, layers);
     cluster
 }
 
+/// Has `action` accepted; its first `layers` layers come through, and the next one fails.
+pub(crate) fn run_some(cluster: &mut Cluster, action: &Action, layers: usize) {
+    let job = accept(cluster, change(cluster, action), facts()).unwrap();
+    for layer in &job.plan.layers[..layers] {
+        run_layer(cluster, &job, layer, |_| Step::Done);
+    }
+    forget_nodes(cluster);
+}
+
 /// The sample package of the domain brief.
-fn kvgrid() -> [Role; 2] {
+pub(crate) fn kvgrid() -> [Role; 2] {
     let first = Service { nodes_to_execute_on: Some(1), ..cmd("") };
     [
         role("shard", 3)
@@ -62,7 +67,22 @@ fn kvgrid() -> [Role; 2] {
             )
             .service(ServiceName::Start, Service { order: 1, ..cmd("shard.sh start") })
             .service(ServiceName::Stop, Service { order: 2, ..cmd("shard.sh stop") })
-            .service(ServiceName::ScaleOut, Service { cmd: "rebalance.sh out".into(), ..first.clone() })
+            .service(
+                ServiceName::ScaleOut,
+                Service {
+                    cmd: "rebalance.sh out".into(),
+                    pre_check: Some("can-rebalance.sh".into()),
+                    ..first.clone()
+                },
+            )
+            .service(
+                ServiceName::ScaleIn,
+                Service {
+                    cmd: "rebalance.sh in".into(),
+                    pre_check: Some("can-drain.sh".into()),
+                    ..first.clone()
+                },
+            )
             .service(
                 ServiceName::Destroy,
                 Service { cmd: "deregister.sh".into(), allow_force: true, ..first },
@@ -355,8 +375,9 @@ fn a_lost_instance_comes_back_on_start_and_only_it_is_initialised() {
     assert_snapshot!(prose(&planned(&cluster, &START)), @r"
     run instances, start instances: run a-2, start a-1
     attach volumes: a-2-d0
-    mount volumes: a-1..2-d0
-    configure: a-1..2
+    mount volumes: a-2-d0
+    configure: a-2
+    push metadata: a-1
     init: `init.sh` a-2
     start: `start.sh` a-1..2
     ");
@@ -487,16 +508,10 @@ fn shortfalls_refuse_all_at_once() {
 }
 
 #[test]
-fn actions_without_a_frame_are_refused() {
+fn a_node_without_a_role_is_refused() {
     let mut cluster = active(&[role("a", 1)]);
-    let refuse = |cluster: &Cluster, action| plan(&change(cluster, action), facts()).unwrap_err();
-    let error = refuse(&cluster, &Action::RollbackCluster);
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert_snapshot!(format!("{error}; {}", error.hint_text().unwrap()), @"planning `rollback` of cluster `grid-a`: clusters of virtual machines can't do this yet; they can create, start, stop, delete");
-    assert!(!ACTIONS.contains(&ActionKind::RollbackCluster));
-
     cluster.spec.roles.clear();
-    let error = refuse(&cluster, &START);
+    let error = plan(&change(&cluster, &START), facts()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert_snapshot!(error, @"planning node `a-1`: the cluster does not have its role");
 }

@@ -4,6 +4,7 @@
 
 mod fixture;
 mod golden;
+mod later;
 mod properties;
 mod prose;
 mod world;

@@ -1,40 +1,95 @@
 //! What holds for every plan, whatever the cluster and however often a job was cut short before.
 
-use crate::fixture::{CREATE, DELETE, Role, START, STOP, change, cluster, cmd, facts, role};
-use crate::world::{Step, carry_out, is_whole, run_layer};
+use crate::fixture::{CREATE, DELETE, Role, START, STOP, change, cluster, cmd, facts, resize, role};
+use crate::world::{Step, accept, carry_out, forget_nodes, is_whole, run_layer};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use provider_core::{
-    Action, AgentVerb, Cluster, ClusterStatus, Directive, Facts, InstanceVerb, NodeId, Plan, Service,
-    ServiceName, Work,
+    Action, ActionKind, AgentVerb, Cluster, ClusterStatus, Directive, Facts, Health, InstanceState,
+    InstanceVerb, NodeFacts, NodeId, Plan, Service, ServiceName, Size, Timestamp, Work,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use vmbased::frame::plan;
 
 /// A job that stopped in the middle of a layer.
 #[derive(Clone, Debug)]
 struct Cut {
-    action: Action,
+    action: ActionKind,
+    seed: usize,
     layer: Index,
     steps: Vec<Step>,
 }
 
-/// An action that was planned, run up to `layer` and, in there, as far as `steps` say. The status stays.
+/// An action that was planned, run up to `layer` and, in there, as far as `steps` say. The status stays. What is
+/// refused does not happen.
 fn cut_short(cluster: &mut Cluster, cut: &Cut) {
-    let plan = plan(&change(cluster, &cut.action), facts()).unwrap();
-    if plan.is_empty() {
+    let action = action(cluster, cut.action, cut.seed);
+    if !cut.action.allowed_from().contains(&cluster.status) {
         return;
     }
-    let last = cut.layer.index(plan.layers.len());
-    for layer in &plan.layers[..last] {
-        // Whatever may fail does, and the job goes on.
-        run_layer(cluster, layer, |task| {
-            if layer.tasks[task].failure_allowed { Step::NotStarted } else { Step::Done }
-        });
+    let Ok(job) = accept(cluster, change(cluster, &action), found(cluster, cut.seed)) else { return };
+    if !job.plan.is_empty() {
+        let last = cut.layer.index(job.plan.layers.len());
+        for layer in &job.plan.layers[..last] {
+            // Whatever may fail does, and the job goes on.
+            run_layer(cluster, &job, layer, |task| {
+                if layer.tasks[task].failure_allowed { Step::NotStarted } else { Step::Done }
+            });
+        }
+        run_layer(cluster, &job, &job.plan.layers[last], |task| cut.steps[task % cut.steps.len()]);
     }
-    run_layer(cluster, &plan.layers[last], |task| cut.steps[task % cut.steps.len()]);
+    forget_nodes(cluster);
+}
+
+/// An action of this kind that fits `cluster`; `seed` stands for its parameters.
+fn action(cluster: &Cluster, kind: ActionKind, seed: usize) -> Action {
+    let to = || if seed.is_multiple_of(2) { "kvgrid@2" } else { "kvgrid@3" }.into();
+    match kind {
+        ActionKind::CreateCluster => CREATE,
+        ActionKind::StartClusters => START,
+        ActionKind::StopClusters => STOP,
+        ActionKind::RestartClusters => Action::RestartClusters,
+        ActionKind::DeleteClusters => DELETE,
+        ActionKind::AddClusterNodes => Action::AddClusterNodes,
+        ActionKind::DeleteClusterNodes => {
+            let nodes = cluster.nodes.keys().enumerate();
+            let doomed = nodes.filter(|(at, _)| (seed >> (at % 8)).is_multiple_of(3));
+            Action::DeleteClusterNodes { nodes: doomed.map(|(_, id)| id.clone()).collect() }
+        }
+        ActionKind::ResizeCluster => {
+            let small = |value: usize| u32::try_from(value % 3).unwrap();
+            let (cpu, disk_gib) = (small(seed) + 1, small(seed / 3) * 40 + 40);
+            resize(cluster, &Size { cpu: Some(cpu), disk_gib: Some(disk_gib), memory_mib: None })
+        }
+        ActionKind::UpdateClusterEnv => Action::UpdateClusterEnv,
+        ActionKind::UpgradeCluster => Action::UpgradeCluster { to: to(), backup: true },
+        ActionKind::RollbackCluster => Action::RollbackCluster,
+        ActionKind::RecoverClusters => Action::RecoverClusters,
+        ActionKind::CeaseClusters => Action::CeaseClusters,
+        ActionKind::AttachKeyPairs => Action::AttachKeyPairs { keys: vec!["key".into()] },
+        ActionKind::DetachKeyPairs => Action::DetachKeyPairs { keys: vec!["key".into()] },
+        ActionKind::RunService => {
+            Action::RunService { service: ServiceName::Backup, params: BTreeMap::new() }
+        }
+    }
+}
+
+/// Findings about each node that has an instance: some are gone, down, silent or ill.
+fn found(cluster: &Cluster, seed: usize) -> Facts {
+    let mut facts = facts();
+    for (at, (id, _)) in cluster.nodes.iter().filter(|(_, node)| node.instance.is_some()).enumerate() {
+        let case = (seed >> (at % 8)) % 6;
+        let instance = match case {
+            0 => InstanceState::Missing,
+            1 => InstanceState::Stopped,
+            _ => InstanceState::Running,
+        };
+        let health = Health { started: case != 3, healthy: case > 4, since: Timestamp(0), cause: None };
+        facts.nodes.insert(id.clone(), NodeFacts { instance, health: (case > 2).then_some(health) });
+    }
+    facts
 }
 
 fn services() -> impl Strategy<Value = BTreeMap<ServiceName, Service>> {
@@ -52,11 +107,30 @@ fn services() -> impl Strategy<Value = BTreeMap<ServiceName, Service>> {
     };
     let (init, start) = (service("init.sh", |s| s.post_start_service = true), service("start.sh", |_| {}));
     let (destroy, stop) = (service("destroy.sh", |s| s.post_stop_service = true), service("stop.sh", |_| {}));
-    let all = (option::of(init), option::of(start), option::of(stop), option::of(destroy));
-    all.prop_map(|(init, start, stop, destroy)| {
-        let names = [ServiceName::Init, ServiceName::Start, ServiceName::Stop, ServiceName::Destroy];
-        let services = names.into_iter().zip([init, start, stop, destroy]);
-        services.filter_map(|(name, service)| Some((name, service?))).collect()
+    let (upgrade, restart) =
+        (service("upgrade.sh", |s| s.post_start_service = true), service("restart.sh", |_| {}));
+    let scale_out = service("scale-out.sh", |s| s.pre_check = Some("check.sh".into()));
+    let all = (init, start, stop, destroy, upgrade, restart, scale_out);
+    let all = (
+        option::of(all.0),
+        option::of(all.1),
+        option::of(all.2),
+        option::of(all.3),
+        option::of(all.4),
+        option::of(all.5),
+        option::of(all.6),
+    );
+    all.prop_map(|(init, start, stop, destroy, upgrade, restart, scale_out)| {
+        let services = [
+            (ServiceName::Init, init),
+            (ServiceName::Start, start),
+            (ServiceName::Stop, stop),
+            (ServiceName::Destroy, destroy),
+            (ServiceName::Upgrade, upgrade),
+            (ServiceName::Restart, restart),
+            (ServiceName::ScaleOut, scale_out),
+        ];
+        services.into_iter().filter_map(|(name, service)| Some((name, service?))).collect()
     })
 }
 
@@ -76,22 +150,33 @@ fn roles() -> impl Strategy<Value = Vec<Role>> {
     })
 }
 
-fn cuts(actions: &'static [Action]) -> impl Strategy<Value = Vec<Cut>> {
+fn cuts(actions: &'static [ActionKind]) -> impl Strategy<Value = Vec<Cut>> {
     let step = prop_oneof![Just(Step::NotStarted), Just(Step::Started), Just(Step::Done)];
-    let cut = (prop::sample::select(actions), any::<Index>(), vec(step, 1..8));
-    vec(cut.prop_map(|(action, layer, steps)| Cut { action, layer, steps }), 0..4)
+    let cut = (prop::sample::select(actions), any::<usize>(), any::<Index>(), vec(step, 1..8));
+    vec(cut.prop_map(|(action, seed, layer, steps)| Cut { action, seed, layer, steps }), 0..5)
 }
 
 /// A cluster with a history: cut-short jobs before its creation was completed, if ever, and others after.
 fn history() -> impl Strategy<Value = Cluster> {
-    let later = option::of(cuts(&[START, STOP, DELETE]));
-    (roles(), cuts(&[CREATE, START, DELETE]), later).prop_map(|(roles, before, after)| {
+    (roles(), cuts(&ActionKind::ALL), option::of(cuts(&ActionKind::ALL))).prop_map(
+        |(roles, before, after)| {
+            let mut cluster = cluster(&roles);
+            before.iter().for_each(|cut| cut_short(&mut cluster, cut));
+            if let Some(after) = after {
+                carry_out(&mut cluster, &CREATE, facts());
+                after.iter().for_each(|cut| cut_short(&mut cluster, cut));
+            }
+            cluster
+        },
+    )
+}
+
+/// A cluster that was created, with versions that it was to have and did not quite get.
+fn half_upgraded() -> impl Strategy<Value = Cluster> {
+    (roles(), cuts(&[ActionKind::UpgradeCluster, ActionKind::RollbackCluster])).prop_map(|(roles, cuts)| {
         let mut cluster = cluster(&roles);
-        before.iter().for_each(|cut| cut_short(&mut cluster, cut));
-        if let Some(after) = after {
-            carry_out(&mut cluster, &CREATE, facts());
-            after.iter().for_each(|cut| cut_short(&mut cluster, cut));
-        }
+        carry_out(&mut cluster, &CREATE, facts());
+        cuts.iter().for_each(|cut| cut_short(&mut cluster, cut));
         cluster
     })
 }
@@ -137,6 +222,54 @@ proptest! {
     }
 
     #[test]
+    fn ceasing_removes_what_a_forced_delete_left(mut cluster in history()) {
+        cluster.status = ClusterStatus::Deleted;
+        carry_out(&mut cluster, &Action::CeaseClusters, facts());
+        prop_assert!(!cluster.has_resources(), "{cluster:#?}");
+    }
+
+    #[test]
+    fn recovering_makes_any_active_cluster_whole(mut cluster in history(), seed in any::<usize>()) {
+        prop_assume!(cluster.status == ClusterStatus::Active);
+        let found = found(&cluster, seed);
+        carry_out(&mut cluster, &Action::RecoverClusters, found);
+        prop_assert!(is_whole(&cluster), "{cluster:#?}");
+        let mut well = facts();
+        let health = Health { started: true, healthy: true, since: Timestamp(0), cause: None };
+        let node = NodeFacts { instance: InstanceState::Running, health: Some(health) };
+        well.nodes.extend(cluster.nodes.keys().map(|id| (id.clone(), node.clone())));
+        prop_assert!(plan(&change(&cluster, &Action::RecoverClusters), well).unwrap().is_empty());
+    }
+
+    /// Whatever jobs were cut short before, in either direction: once more reaches the version, everywhere.
+    #[test]
+    fn upgrading_and_rolling_back_reach_every_node(mut cluster in half_upgraded(), seed in any::<usize>()) {
+        let actions = [ActionKind::UpgradeCluster, ActionKind::RollbackCluster];
+        for kind in actions {
+            let action = action(&cluster, kind, seed);
+            carry_out(&mut cluster, &action, facts());
+            for (id, node) in &cluster.nodes {
+                let has_agent = cluster.spec.role_of(id).unwrap().agent_installed;
+                prop_assert!(!has_agent || node.app.as_ref() == Some(&cluster.spec.app), "{cluster:#?}");
+            }
+        }
+    }
+
+    /// No node is touched before the last one is done.
+    #[test]
+    fn an_upgrade_works_on_one_node_at_a_time(cluster in half_upgraded(), seed in any::<usize>()) {
+        let change = change(&cluster, &action(&cluster, ActionKind::UpgradeCluster, seed));
+        let plan = plan(&change, facts()).unwrap();
+        let Some((last, layers)) = plan.layers.split_last() else { return Ok(()) };
+        prop_assert!(layers.iter().all(|layer| layer.tasks.len() == 1));
+        let mut nodes: Vec<_> = layers.iter().map(|layer| layer.tasks[0].node.clone()).collect();
+        nodes.dedup();
+        let distinct: BTreeSet<_> = nodes.iter().collect();
+        prop_assert_eq!(distinct.len(), nodes.len());
+        prop_assert_eq!(&last.name, "push metadata");
+    }
+
+    #[test]
     fn deleting_can_leave_exactly_the_volumes(mut cluster in history()) {
         let before = cluster.clone();
         carry_out(&mut cluster, &Action::DeleteClusters { keep_volumes: true, force: false }, facts());
@@ -148,10 +281,13 @@ proptest! {
     }
 
     #[test]
-    fn plans_have_no_empty_layer_and_the_same_bytes_each_time(cluster in history(), facts in some_facts()) {
-        for action in [CREATE, START, STOP, DELETE] {
-            let change = change(&cluster, &action);
-            let made = plan(&change, facts.clone()).unwrap();
+    fn plans_have_no_empty_layer_and_the_same_bytes_each_time(
+        cluster in history(), seed in any::<usize>(), facts in some_facts()
+    ) {
+        for kind in ActionKind::ALL {
+            let change = change(&cluster, &action(&cluster, kind, seed));
+            let facts = Facts { nodes: found(&cluster, seed).nodes, ..facts.clone() };
+            let Ok(made) = plan(&change, facts.clone()) else { continue };
             prop_assert!(made.layers.iter().all(|layer| !layer.tasks.is_empty()));
             let bytes = serde_json::to_vec(&made).unwrap();
             prop_assert_eq!(&serde_json::to_vec(&plan(&change, facts.clone()).unwrap()).unwrap(), &bytes);
@@ -184,6 +320,9 @@ proptest! {
         let delete = plan(&change(&cluster, &DELETE), facts()).unwrap();
         for role in roles.iter().filter(|role| role.spec.agent_installed) {
             for (name, service) in &role.spec.services {
+                if ![ServiceName::Init, ServiceName::Start, ServiceName::Stop, ServiceName::Destroy].contains(name) {
+                    continue;
+                }
                 let made = if [ServiceName::Init, ServiceName::Start].contains(name) { &create } else { &delete };
                 let counts = count_by_group(&cluster, made, |work| {
                     matches!(work, Work::Agent(AgentVerb::Service { service, .. }) if service == name)

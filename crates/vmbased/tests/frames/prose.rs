@@ -35,9 +35,13 @@ fn verb(task: &Task) -> String {
         Work::Agent(AgentVerb::Configure) => "configure".into(),
         Work::Agent(AgentVerb::Mount { .. }) => "mount".into(),
         Work::Agent(AgentVerb::Unmount { .. }) => "unmount".into(),
-        Work::Agent(AgentVerb::Metadata { .. }) => "push".into(),
-        Work::Agent(AgentVerb::Service { cmd, .. }) => format!("`{cmd}`"),
-        Work::Agent(AgentVerb::AwaitHealthy) => "healthy".into(),
+        Work::Agent(AgentVerb::Metadata { settled: false }) => "push".into(),
+        Work::Agent(AgentVerb::Metadata { settled: true }) => "settle".into(),
+        Work::Agent(AgentVerb::Service { cmd, params, .. }) => {
+            let params: String = params.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+            format!("`{cmd}`{params}")
+        }
+        Work::Agent(AgentVerb::AwaitHealthy) => "await".into(),
         Work::Agent(AgentVerb::AttachKeys { .. }) => "attach keys".into(),
         Work::Agent(AgentVerb::DetachKeys { .. }) => "detach keys".into(),
         Work::AwaitFrontgate => "await".into(),
