@@ -174,7 +174,7 @@ fn the_examples_render() {
     };
     let rendered = |package, node: &str, linked: &[&str]| {
         let linked = linked.iter().map(|name| ((*name).to_owned(), cluster(&redis)));
-        let facts = metadata::metadata(&cluster(package), &node.into(), &linked.collect());
+        let facts = metadata::metadata(&cluster(package), &node.into(), &linked.collect(), false);
         let templates = metadata::templates(package, None).unwrap();
         let conf = templates.iter().find(|template| template.dest.ends_with(".conf")).unwrap();
         let text =
