@@ -7,6 +7,7 @@
 
 mod checks;
 mod configure;
+mod device;
 mod durable;
 mod execute;
 mod health;

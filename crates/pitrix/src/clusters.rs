@@ -16,7 +16,7 @@ use crate::{
     site::Site,
 };
 use engine::{ClusterFilter, Planned, Request};
-use provider_core::{Cluster, Error, NodeId};
+use provider_core::{Cluster, ClusterStatus, Error, NodeId};
 use std::collections::BTreeSet;
 
 /// Carries out a verb.
@@ -119,7 +119,8 @@ async fn refresh(site: &Site, screen: &Screen, name: &str) -> Outcome {
     let facts = site.control.observe(&cluster).await?;
     let truths: Vec<_> = facts.iter().map(|(id, facts)| NodeTruth::new(id, facts, site.now())).collect();
     screen.list(&truths, &format!("cluster `{name}` has no nodes"))?;
-    if !truths.iter().all(NodeTruth::is_well) {
+    let is_meant_to_work = cluster.status == ClusterStatus::Active && cluster.transition.is_none();
+    if is_meant_to_work && !truths.iter().all(NodeTruth::is_well) {
         screen.say(Tone::Plain, "next", &format!("`pitrix cluster recover {name}` repairs what it can"));
     }
     Ok(())

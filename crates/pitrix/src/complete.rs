@@ -34,6 +34,10 @@ pub(crate) fn register(shell: Shell, screen: &Screen) -> Outcome {
     completer
         .write_registration(VARIABLE, "pitrix", "pitrix", "pitrix", &mut script)
         .map_err(|e| Error::bug("writing the completion script").caused_by(&e))?;
+    if matches!(shell, Shell::Bash) {
+        // Or bash takes what stands before the `@` of an app version for a word of its own.
+        script.extend_from_slice(b"COMP_WORDBREAKS=${COMP_WORDBREAKS//@/}\n");
+    }
     screen.data(&String::from_utf8_lossy(&script))
 }
 

@@ -48,7 +48,10 @@ const MEANINGS: [(u8, &str, &str); 11] = [
 /// The codes, as help and manual show them.
 pub(crate) fn help() -> String {
     let lines = MEANINGS.iter().map(|(code, word, _)| format!("  {code:>3}  {word}\n"));
-    format!("Exit codes:\n{}Data goes to standard output, talk to standard error.", lines.collect::<String>())
+    format!(
+        "Exit codes:\n{}\nData goes to standard output, talk to standard error.",
+        lines.collect::<String>()
+    )
 }
 
 impl Exit {

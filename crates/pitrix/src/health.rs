@@ -51,6 +51,13 @@ pub(crate) struct NodeHealth {
 impl NodeHealth {
     fn new(said: &Result<Health>, now: Timestamp) -> Self {
         match said {
+            // Nothing has happened yet that it could be dated by.
+            Ok(health) if !health.started => Self {
+                state: State::Degraded,
+                cause: Some("its services are not started".to_owned()),
+                since: None,
+                age: None,
+            },
             Ok(health) => Self {
                 state: if health.healthy { State::Healthy } else { State::Degraded },
                 cause: health.cause.clone().filter(|_| !health.healthy),
@@ -266,6 +273,7 @@ pub(crate) mod tests {
         let health = |healthy, cause: Option<&str>| {
             Some(Health { started: true, healthy, since: Timestamp(0), cause: cause.map(str::to_owned) })
         };
+        let idle = Some(Health { started: false, healthy: false, since: Timestamp(0), cause: None });
         let truth = |instance, health| {
             let truth = NodeTruth::new(&NodeId::new("a-1"), &NodeFacts { instance, health }, Timestamp(5));
             if truth.is_well() { "well".to_owned() } else { truth.finding() }
@@ -273,6 +281,7 @@ pub(crate) mod tests {
         let found = [
             truth(InstanceState::Running, health(true, None)),
             truth(InstanceState::Running, health(false, Some("no process runs"))),
+            truth(InstanceState::Running, idle),
             truth(InstanceState::Running, None),
             truth(InstanceState::Pending, None),
             truth(InstanceState::Stopped, None),
@@ -281,6 +290,7 @@ pub(crate) mod tests {
         assert_snapshot!(found.join("\n"), @r"
         well
         a-1: service down (no process runs), instance intact
+        a-1: service down (its services are not started), instance intact
         a-1: the agent does not answer, instance intact
         a-1: the instance is starting
         a-1: instance stopped

@@ -46,7 +46,11 @@ pub fn parse(request: &ParseRequest<'_>) -> Result<ParsedCluster> {
     let recorded = request.existing.map(|cluster| &cluster.spec.conf).filter(|conf| !conf.is_null());
     let answers = package.config.complete(&given, recorded)?;
     let Wanted { mut spec, sizes, warnings } = package.wanted(&answers, request.cluster, request.app)?;
-    check_name(&spec, request.existing)?;
+    check_name(&spec)?;
+    if let Some(existing) = request.existing {
+        check_same_name(existing, given.value())?;
+        spec.name.clone_from(&existing.spec.name);
+    }
     let sizes = match request.existing {
         Some(existing) => package.sizes_after(existing, given.value(), sizes),
         None => sizes.into_iter().map(|(role, size)| (role, Some(size))).collect(),
@@ -223,7 +227,7 @@ fn check_templates(archive: &Archive, spec: &ClusterSpec) -> Result<()> {
     Ok(())
 }
 
-fn check_name(spec: &ClusterSpec, existing: Option<&Cluster>) -> Result<()> {
+fn check_name(spec: &ClusterSpec) -> Result<()> {
     let name = &spec.name;
     let is_plain = name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.len() <= 63
@@ -235,12 +239,17 @@ fn check_name(spec: &ClusterSpec, existing: Option<&Cluster>) -> Result<()> {
         ))
         .hint("it is `cluster.name` of the answers"));
     }
-    match existing {
-        Some(existing) if existing.spec.name != *name => {
-            Err(Error::invalid(format!("the cluster `{}` can't be renamed to `{name}`", existing.spec.name)))
-        }
-        _ => Ok(()),
+    Ok(())
+}
+
+/// A cluster keeps its name, which need not be the one in the answers that it was made from: those may be given
+/// again.
+fn check_same_name(existing: &Cluster, given: &Value) -> Result<()> {
+    let Some(name) = given["cluster"]["name"].as_str() else { return Ok(()) };
+    if name == existing.spec.name || existing.spec.conf["cluster"]["name"] == name {
+        return Ok(());
     }
+    Err(Error::invalid(format!("the cluster `{}` can't be renamed to `{name}`", existing.spec.name)))
 }
 
 /// Whether the answers say how many nodes `role` shall have, even if it is what they said before.

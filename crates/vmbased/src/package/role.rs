@@ -52,7 +52,8 @@ pub(super) fn read_role(
     }
     let monitor = block.monitor.as_ref().or(of.monitor.as_ref());
     if monitor.is_some() {
-        reading.warnings.push(no_effect(block, "`monitor`"));
+        let of = if block.role.is_empty() { String::new() } else { format!(" of role `{}`", block.role) };
+        reading.warnings.push(format!("`monitor`{of} is kept and has no effect yet"));
     }
     let volume = block.volume.as_ref().unwrap_or(&VolumeBlock::DEFAULT);
     reading.between(&join(at, "volume.instance_size"), volume.instance_size, 1, 65536);
@@ -206,7 +207,6 @@ fn services(reading: &mut Reading<'_>, at: &str, block: &NodeBlock) -> BTreeMap<
                     "is no name of a service: lower case letters, digits, `_` and `-`, at most 50",
                 );
             }
-            reading.warnings.push(no_effect(block, &format!("the custom service `{custom}`")));
         }
         check_service(reading, &at, &name, service);
         services.insert(
@@ -284,7 +284,6 @@ fn health_check(
 ) -> Option<HealthCheck> {
     let own = block.health_check.as_ref().map(|health| (join(at, "health_check"), health));
     let (at, health) = own.or(of.health_check.as_ref().map(|health| ("health_check".to_owned(), health)))?;
-    reading.warnings.push(no_effect(block, "`health_check`"));
     reading.command(&join(&at, "check_cmd"), &health.check_cmd);
     reading.optional_command(&join(&at, "action_cmd"), &health.action_cmd);
     let HealthBlock { interval_sec, timeout_sec, action_timeout_sec, .. } = *health;
@@ -303,9 +302,4 @@ fn health_check(
         check_cmd: health.check_cmd.clone(),
         action_cmd: health.action_cmd.clone(),
     })
-}
-
-fn no_effect(block: &NodeBlock, what: &str) -> String {
-    let of = if block.role.is_empty() { String::new() } else { format!(" of role `{}`", block.role) };
-    format!("{what}{of} is kept and has no effect yet")
 }
