@@ -72,7 +72,11 @@ impl ScriptedProvider {
     /// The same as the engine wants it.
     pub fn provider(self) -> Provider {
         let sweeper = Arc::new(self.clone());
-        Provider { descriptor: &DESCRIPTOR, interface: Arc::new(FrameHandler::new(self)), sweeper }
+        Provider {
+            descriptor: &DESCRIPTOR,
+            interface: Arc::new(FrameHandler::new(&DESCRIPTOR, self)),
+            sweeper,
+        }
     }
 
     fn client(&self, cx: &Look) -> Arc<Client> {

@@ -3,11 +3,11 @@
 use crate::{frame, package};
 use async_trait::async_trait;
 use provider_core::{
-    Attachment, Change, Cluster, ClusterDetails, Directive, DiskId, Error, Fact, Facts, Handle, InstanceRef,
-    InstanceResize, InstanceSpec, InstanceVerb, Look, NodeId, Observation, ParseRequest, ParsedCluster, Plan,
-    Progress, ProviderHandlerInterface, ProviderInterface, ResourceId, Result, RoleSpec, RuntimeFacts,
-    Started, Subnet, SubnetQuery, Task, TaskContext, VmCloud, VolumeRef, VolumeResize, VolumeSpec,
-    VolumeVerb, Vpc, VpcId, Work, Zone,
+    Attachment, Change, Cluster, ClusterDetails, Descriptor, Directive, DiskId, Error, Fact, Facts, Handle,
+    InstanceRef, InstanceResize, InstanceSpec, InstanceVerb, Look, NodeId, Observation, ParseRequest,
+    ParsedCluster, Plan, Progress, ProviderHandlerInterface, ProviderInterface, ResourceId, Result, RoleSpec,
+    RuntimeFacts, Started, Subnet, SubnetQuery, Task, TaskContext, VmCloud, VolumeRef, VolumeResize,
+    VolumeSpec, VolumeVerb, Vpc, VpcId, Work, Zone,
 };
 use std::collections::BTreeSet;
 
@@ -17,13 +17,14 @@ use std::collections::BTreeSet;
 /// plan's facts, and remote ids and addresses from the record, just before the call.
 #[derive(Debug)]
 pub struct FrameHandler<C> {
+    descriptor: &'static Descriptor,
     cloud: C,
 }
 
 impl<C> FrameHandler<C> {
-    /// A provider that drives `cloud`.
-    pub fn new(cloud: C) -> Self {
-        Self { cloud }
+    /// A provider that drives `cloud`, as far as its descriptor says that it goes.
+    pub fn new(descriptor: &'static Descriptor, cloud: C) -> Self {
+        Self { descriptor, cloud }
     }
 }
 
@@ -34,6 +35,7 @@ impl<C: ProviderHandlerInterface + VmCloud> ProviderInterface for FrameHandler<C
     }
 
     fn split_job_into_tasks(&self, change: &Change, facts: Facts) -> Result<Plan> {
+        self.descriptor.check_action(change.action.kind())?;
         frame::plan(change, facts)
     }
 

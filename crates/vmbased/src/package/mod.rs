@@ -38,6 +38,9 @@ use tera::Tera;
 /// unless the answers change its size or name `cluster.ROLE.count` or `cluster.ROLE.replica`; nodes that stay
 /// keep their ids. Passwords that are not given again stay stored as they are.
 ///
+/// Beside what the original format has, a cluster document may say with `"rollback"` what it takes to go back from
+/// this version to the one before: `"safe"` (unless given), `"needs_restore"` or `"impossible"`.
+///
 /// # Errors
 /// `Invalid` with everything that is wrong with the package or the answers, by file, line and key path.
 pub fn parse(request: &ParseRequest<'_>) -> Result<ParsedCluster> {

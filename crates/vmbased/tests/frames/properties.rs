@@ -232,8 +232,18 @@ proptest! {
     fn recovering_makes_any_active_cluster_whole(mut cluster in history(), seed in any::<usize>()) {
         prop_assume!(cluster.status == ClusterStatus::Active);
         let found = found(&cluster, seed);
-        carry_out(&mut cluster, &Action::RecoverClusters, found);
+        let instances = |cluster: &Cluster| {
+            let nodes = cluster.spec.nodes.keys().map(|id| (id.clone(), cluster.nodes[id].instance.clone()));
+            nodes.collect::<BTreeMap<_, _>>()
+        };
+        let before = instances(&cluster);
+        carry_out(&mut cluster, &Action::RecoverClusters, found.clone());
         prop_assert!(is_whole(&cluster), "{cluster:#?}");
+        for (id, after) in instances(&cluster) {
+            let Some(found) = found.nodes.get(&id) else { continue };
+            let is_replaced = found.instance == InstanceState::Missing;
+            prop_assert_eq!(before[&id].as_ref().map(|it| &it.id) != after.as_ref().map(|it| &it.id), is_replaced);
+        }
         let mut well = facts();
         let health = Health { started: true, healthy: true, since: Timestamp(0), cause: None };
         let node = NodeFacts { instance: InstanceState::Running, health: Some(health) };
@@ -267,6 +277,19 @@ proptest! {
         let distinct: BTreeSet<_> = nodes.iter().collect();
         prop_assert_eq!(distinct.len(), nodes.len());
         prop_assert_eq!(&last.name, "push metadata");
+    }
+
+    #[test]
+    fn deleted_nodes_leave_nothing(mut cluster in history(), seed in any::<usize>()) {
+        prop_assume!(cluster.status == ClusterStatus::Active);
+        let doomed = action(&cluster, ActionKind::DeleteClusterNodes, seed);
+        let rest: BTreeSet<_> = change(&cluster, &doomed).after.nodes.into_keys().collect();
+        if plan(&change(&cluster, &doomed), facts()).is_ok() {
+            let Action::DeleteClusterNodes { nodes } = &doomed else { unreachable!() };
+            carry_out(&mut cluster, &doomed, facts());
+            prop_assert!(nodes.iter().all(|id| !cluster.nodes.contains_key(id)), "{cluster:#?}");
+            prop_assert!(rest.iter().all(|id| cluster.nodes.contains_key(id)));
+        }
     }
 
     #[test]
