@@ -124,6 +124,27 @@ pub(crate) fn take_volumes(new: &mut Cluster, from: &Cluster) -> Result<()> {
     Ok(())
 }
 
+/// Gives the roles of `spec` the sizes that they have in `before`, unless the answers ask for others: then they
+/// are not what they are `unasked`. A role that was resized has another size than its answers say.
+pub(crate) fn keep_sizes(spec: &mut ClusterSpec, unasked: &ClusterSpec, before: &ClusterSpec) {
+    for (name, role) in &mut spec.roles {
+        let (Some(unasked), Some(before)) = (unasked.roles.get(name), before.roles.get(name)) else {
+            continue;
+        };
+        if role.cpu == unasked.cpu {
+            role.cpu = before.cpu;
+        }
+        if role.memory_mib == unasked.memory_mib {
+            role.memory_mib = before.memory_mib;
+        }
+        for ((disk, unasked), before) in role.disks.iter_mut().zip(&unasked.disks).zip(&before.disks) {
+            if disk.size_gib == unasked.size_gib && disk.mount_point == before.mount_point {
+                disk.size_gib = before.size_gib;
+            }
+        }
+    }
+}
+
 /// Checks that `after` is a version that `before` can be upgraded to.
 ///
 /// # Errors

@@ -182,6 +182,9 @@ impl Control {
         let request =
             ParseRequest { cluster: &before.id, app, package: &package, conf, existing: Some(before) };
         let mut parsed = provider.interface.parse_cluster_conf(&request)?;
+        let nothing = Value::Object(Map::new());
+        let unasked = provider.interface.parse_cluster_conf(&ParseRequest { conf: &nothing, ..request })?;
+        change::keep_sizes(&mut parsed.spec, &unasked.spec, &before.spec);
         parsed.spec.name.clone_from(&before.spec.name);
         Ok(parsed)
     }
