@@ -206,7 +206,6 @@ fn services(reading: &mut Reading<'_>, at: &str, block: &NodeBlock) -> BTreeMap<
                     "is no name of a service: lower case letters, digits, `_` and `-`, at most 50",
                 );
             }
-            reading.warnings.push(no_effect(block, &format!("the custom service `{custom}`")));
         }
         check_service(reading, &at, &name, service);
         services.insert(
@@ -284,7 +283,6 @@ fn health_check(
 ) -> Option<HealthCheck> {
     let own = block.health_check.as_ref().map(|health| (join(at, "health_check"), health));
     let (at, health) = own.or(of.health_check.as_ref().map(|health| ("health_check".to_owned(), health)))?;
-    reading.warnings.push(no_effect(block, "`health_check`"));
     reading.command(&join(&at, "check_cmd"), &health.check_cmd);
     reading.optional_command(&join(&at, "action_cmd"), &health.action_cmd);
     let HealthBlock { interval_sec, timeout_sec, action_timeout_sec, .. } = *health;

@@ -250,7 +250,7 @@ fn names_of_clusters_are_plain_and_stay() {
     let renamed = parse_with(&package, &json!({"cluster": {"name": "c2"}}), Some(&cluster));
     assert_eq!(error(renamed), "the cluster `c1` can't be renamed to `c2`");
     // An operator may have called it otherwise than its answers do, which may be given again.
-    let mut called = cluster.clone();
+    let mut called = cluster;
     called.spec.name = "mine".to_owned();
     for answers in [json!({}), json!({"cluster": {"name": "c1"}}), json!({"cluster": {"name": "mine"}})] {
         assert_eq!(parse_with(&package, &answers, Some(&called)).unwrap().spec.name, "mine");
