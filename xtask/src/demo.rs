@@ -12,6 +12,7 @@ use crate::{
 };
 use serde_json::Value;
 use std::cell::Cell;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ pub(crate) fn run(options: Options) -> Result<()> {
 
 const CLUSTER: &str = "cache";
 const REPLICAS: usize = 2;
+const GUESTBOOK: &str = "book";
 
 /// Where the local provider keeps what it makes, relative to the state directory; empty when all is deleted.
 const INSTANCE_DIRS: [&str; 2] = ["local/instances", "local/volumes"];
@@ -78,7 +80,56 @@ pub(crate) fn play(stage: &Stage) -> Result<()> {
 
     say("written on the primary, read on a replica");
     stage.write_and_wait(&primary, "set greeting hello")?;
-    stage.expect(&stage.replicas(&primary)?[0], "get greeting", "hello")?;
+    stage.expect(&stage.replicas(&primary, REPLICAS)?[0], "get greeting", "hello")?;
+
+    say("a guestbook that is linked to it");
+    stage.pitrix(&["app", "push", "examples/guestbook"])?;
+    let link = format!("cluster.cache={CLUSTER}");
+    let options = ["--app", "guestbook@1.0.0", "--runtime", "local", "--set", &link];
+    let created = stage.pitrix(&[&["cluster", "create", GUESTBOOK][..], &options].concat())?;
+    let page = page_address(&created)?;
+    exchange(&page, "POST / HTTP/1.0\r\nContent-Length: 16\r\n\r\nentry=I+was+here")?;
+    expect_signed(&page)?;
+    if stage.pitrix(&["cluster", "delete", CLUSTER, "--yes"]).is_ok() {
+        return Err(format!("`{CLUSTER}` was deleted although `{GUESTBOOK}` is linked to it"));
+    }
+
+    say("scaled out: one more replica, which has the data");
+    stage.scale(REPLICAS + 1)?;
+    let replicas = stage.replicas(&primary, REPLICAS + 1)?;
+    replicas.iter().try_for_each(|replica| stage.expect(replica, "get greeting", "hello"))?;
+
+    say("a replica killed by hand, and recovered");
+    let redis = field(&stage.redis(&replicas[0], "info server")?, "process_id")?;
+    signal(redis, "KILL")?;
+    until("the cluster is degraded", || stage.health().is_ok_and(|health| health == "degraded"))?;
+    stage.pitrix(&["cluster", "list"])?;
+    stage.pitrix(&["cluster", "recover", CLUSTER])?;
+    stage.expect(&replicas[0], "get greeting", "hello")?;
+    stage.expect_healthy()?;
+
+    say("resized: Redis has half of the new memory");
+    stage.expect(&primary, "config get maxmemory", "maxmemory\n134217728")?;
+    stage.pitrix(&["cluster", "resize", CLUSTER, "primary", "--memory", "512"])?;
+    stage.expect(&primary, "config get maxmemory", "maxmemory\n268435456")?;
+
+    say("upgraded, and rolled back; each time the data is there");
+    stage.pitrix(&["app", "push", "examples/redis-1.1.0"])?;
+    stage.expect(&primary, "config get tcp-keepalive", "tcp-keepalive\n300")?;
+    stage.pitrix(&["cluster", "upgrade", CLUSTER, "--to", "1.1.0"])?;
+    stage.expect(&primary, "config get tcp-keepalive", "tcp-keepalive\n60")?;
+    stage.expect(&primary, "get greeting", "hello")?;
+    stage.expect(&primary, "set greeting hi", "OK")?;
+    stage.pitrix(&["cluster", "rollback", CLUSTER])?;
+    stage.expect(&primary, "config get tcp-keepalive", "tcp-keepalive\n300")?;
+    stage.expect(&primary, "get greeting", "hi")?;
+    expect_signed(&page)?;
+
+    say("scaled in, and the guestbook deleted");
+    stage.scale(REPLICAS)?;
+    stage.replicas(&primary, REPLICAS)?;
+    stage.expect_healthy()?;
+    stage.pitrix(&["cluster", "delete", GUESTBOOK, "--yes"])?;
 
     say("the executor killed in the middle of a stop");
     stage.stop_with_a_crash(&primary)?;
@@ -89,8 +140,8 @@ pub(crate) fn play(stage: &Stage) -> Result<()> {
 
     say("started again, with its data");
     stage.pitrix(&["cluster", "start", CLUSTER])?;
-    stage.expect(&primary, "get greeting", "hello")?;
-    stage.expect(&stage.replicas(&primary)?[0], "get greeting", "hello")?;
+    stage.expect(&primary, "get greeting", "hi")?;
+    stage.expect(&stage.replicas(&primary, REPLICAS)?[0], "get greeting", "hi")?;
 
     say("deleted");
     stage.pitrix(&["cluster", "delete", CLUSTER, "--yes"])?;
@@ -121,10 +172,34 @@ impl Stage {
             .output()
     }
 
+    fn scale(&self, replicas: usize) -> Result<()> {
+        self.pitrix(&["cluster", "scale", CLUSTER, &format!("replica={replicas}")]).map(drop)
+    }
+
+    /// How the cluster is, as the product says.
+    fn health(&self) -> Result<String> {
+        let mut list = Cmd::new(&self.pitrix, &["cluster", "list", "-o", "json"])
+            .quiet_env("PITRIX_STATE", &self.state)
+            .quiet_env("PATH", &self.path);
+        let clusters: Value = serde_json::from_str(&list.quiet_output()?)
+            .map_err(|error| format!("cannot read the list of clusters: {error}"))?;
+        let mut clusters = clusters.as_array().into_iter().flatten();
+        let health =
+            clusters.find(|cluster| cluster["name"] == CLUSTER).map(|found| &found["health"]["state"]);
+        health.and_then(Value::as_str).map(str::to_owned).ok_or_else(|| format!("`{CLUSTER}` has no health"))
+    }
+
+    fn expect_healthy(&self) -> Result<()> {
+        match self.health()?.as_str() {
+            "healthy" => Ok(()),
+            other => Err(format!("`{CLUSTER}` is {other}, expected healthy")),
+        }
+    }
+
     /// Stops the cluster. The primary is frozen, so the stop gets past the replicas and no further; there the
     /// executor dies. Another one has to find out what was done and end the job.
     fn stop_with_a_crash(&self, primary: &Server) -> Result<()> {
-        let replicas = self.replicas(primary)?;
+        let replicas = self.replicas(primary, REPLICAS)?;
         let redis = field(&self.redis(primary, "info server")?, "process_id")?;
         signal(redis, "STOP")?;
         let job = self.pitrix(&["cluster", "stop", CLUSTER, "--detach", "-o", "name"])?;
@@ -263,13 +338,38 @@ impl Stage {
     }
 
     /// The replicas that are in step, as the primary knows them.
-    fn replicas(&self, primary: &Server) -> Result<Vec<Server>> {
+    fn replicas(&self, primary: &Server, count: usize) -> Result<Vec<Server>> {
         let replicas = Server::replicas(&self.redis(primary, "info replication")?);
         match replicas.len() {
-            REPLICAS => Ok(replicas),
-            n => Err(format!("the primary knows {n} replicas that are online, expected {REPLICAS}")),
+            n if n == count => Ok(replicas),
+            n => Err(format!("the primary knows {n} replicas that are online, expected {count}")),
         }
     }
+}
+
+/// The address in the line `curl http://HOST:PORT/` of `text`.
+fn page_address(text: &str) -> Result<String> {
+    let mut words = text.split_whitespace();
+    let address = words.find_map(|word| word.strip_prefix("http://")?.strip_suffix('/'));
+    address.map(str::to_owned).ok_or_else(|| "`create` does not say where the page is".to_owned())
+}
+
+/// Sends a request and gives the answer.
+fn exchange(address: &str, request: &str) -> Result<String> {
+    let mut answer = String::new();
+    TcpStream::connect(address)
+        .and_then(|mut stream| {
+            stream.write_all(request.as_bytes())?;
+            stream.read_to_string(&mut answer)
+        })
+        .map_err(|error| format!("cannot fetch the page at `{address}`: {error}"))?;
+    Ok(answer)
+}
+
+fn expect_signed(page: &str) -> Result<()> {
+    let answer = exchange(page, "GET / HTTP/1.0\r\n\r\n")?;
+    println!("{answer}");
+    if answer.contains("I was here") { Ok(()) } else { Err("the entry is not in the guestbook".to_owned()) }
 }
 
 /// The number in the line `NAME:NUMBER` of Redis's `info`.
@@ -300,6 +400,8 @@ mod tests {
         let created = "cache is active\n  connect  redis-cli -h 127.1.2.3 -p 6379\n";
         assert_eq!(Server::from_connect_line(created).map(|server| show(&server)).unwrap(), "127.1.2.3:6379");
         assert!(Server::from_connect_line("cache is active").is_err());
+        let page = page_address("connect   curl http://127.1.2.3:8080/    web; keeper 127.1.2.4");
+        assert_eq!(page.as_deref(), Ok("127.1.2.3:8080"));
 
         let info = "role:master\r\nconnected_slaves:2\r\nslave0:ip=127.1.2.4,port=6379,state=online,offset=1\r\n\
             slave1:ip=127.1.2.5,port=6379,state=wait_bgsave,offset=0\r\nslave_expires_tracked_keys:0\r\n";

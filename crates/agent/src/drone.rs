@@ -3,10 +3,12 @@
 //! A drone is two processes of one program. The *keeper* is everything's ancestor on the instance: it holds
 //! the locks, reaps orphans, starts the *worker* again when it dies, and ends the instance when it is told to.
 //! It does little, so that it has little to die of. The worker talks to the control side and runs commands;
-//! what it knows is on disk before anybody is told, so that it may die at any point.
+//! what it knows is on disk before anybody is told, so that it may die at any point. It finds out by itself, with
+//! the package's health check, whether the application works.
 
 mod checks;
 mod configure;
+mod device;
 mod durable;
 mod execute;
 mod health;

@@ -2,7 +2,7 @@
 
 use crate::{Ran, World};
 use engine::{CallState, ClusterFilter, Control, JobInfo, JobWork};
-use provider_core::{AgentVerb, Cluster, ClusterSpec, DiskId, Plan, Result, Task, Work};
+use provider_core::{AgentVerb, Change, Cluster, DiskId, Node, Plan, Result, Task, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the outside and the record are like after a job.
@@ -32,7 +32,7 @@ impl Audit {
     /// # Errors
     /// `Store`.
     pub async fn of(world: &World, control: &Control, job: &JobInfo) -> Result<Self> {
-        let mut clusters =
+        let clusters =
             control.store.clusters(&ClusterFilter { deleted: true, ..ClusterFilter::default() }).await?;
         let nodes = || clusters.iter().flat_map(|cluster| cluster.nodes.values());
         let instances =
@@ -58,10 +58,12 @@ impl Audit {
         let commands = world.pilot.ran().into_iter().filter(|ran| ran.began >= job.created);
         let mut ran = BTreeMap::new();
         let mut early = Vec::new();
-        let mut ends = BTreeMap::new();
+        let (mut ends, mut done) = (BTreeMap::new(), BTreeMap::new());
         for command in commands {
             *ran.entry((command.node.clone(), command.what.clone())).or_insert(0) += 1;
-            let layer = layer_of(&plan, &change.after, &command);
+            let again = done.entry((command.node.clone(), command.what.clone())).or_insert(0);
+            let layer = layer_of(&plan, &change, &command, *again);
+            *again += usize::from(command.well);
             if ends.iter().any(|(other, end)| *other < layer && *end > command.began) {
                 early.push(command.clone());
             }
@@ -74,7 +76,7 @@ impl Audit {
             duplicates,
             in_doubt: control.store.in_doubt(None).await?.len(),
             applied,
-            cluster: clusters.iter_mut().map(shape).collect(),
+            cluster: clusters.iter().map(shape).collect(),
             ran,
             early,
         })
@@ -95,10 +97,10 @@ impl Audit {
     }
 }
 
-/// The layer of the plan that wants an agent to run this.
-fn layer_of(plan: &Plan, spec: &ClusterSpec, ran: &Ran) -> Option<usize> {
+/// The layer of the plan that wants an agent to run this, after it did so well this often.
+fn layer_of(plan: &Plan, change: &Change, ran: &Ran, again: usize) -> Option<usize> {
     let path = |disk: &DiskId| {
-        let disks = spec.role_of(&disk.node).map(|role| role.disks.as_slice()).unwrap_or_default();
+        let disks = change.after.role_of(&disk.node).map(|role| role.disks.as_slice()).unwrap_or_default();
         disks.get(disk.index as usize).map(|disk| disk.mount_point.clone()).unwrap_or_default()
     };
     let is_this = |task: &Task| {
@@ -106,22 +108,30 @@ fn layer_of(plan: &Plan, spec: &ClusterSpec, ran: &Ran) -> Option<usize> {
             Work::Agent(AgentVerb::Configure) => "configure".to_owned(),
             Work::Agent(AgentVerb::Metadata { .. }) => "metadata".to_owned(),
             Work::Agent(AgentVerb::Mount { disk }) => format!("mount {}", path(disk)),
-            Work::Agent(AgentVerb::Unmount { disk, .. }) => format!("unmount {}", path(disk)),
-            Work::Agent(AgentVerb::Service { cmd, .. }) => cmd.clone(),
+            Work::Agent(AgentVerb::Unmount { mount_point, .. }) => format!("unmount {mount_point}"),
+            Work::Agent(AgentVerb::AwaitHealthy) => "await health".to_owned(),
+            Work::Agent(AgentVerb::AttachKeys { .. } | AgentVerb::DetachKeys { .. }) => "keys".to_owned(),
+            Work::Agent(AgentVerb::Service { cmd, params, .. }) => {
+                params.iter().fold(cmd.clone(), |what, (key, value)| format!("{what} {key}={value}"))
+            }
             _ => return false,
         };
         what == ran.what && task.node.as_ref().is_some_and(|node| node.as_str() == ran.node)
     };
-    plan.layers.iter().position(|layer| layer.tasks.iter().any(is_this))
+    let wanting = || plan.layers.iter().enumerate().filter(|(_, layer)| layer.tasks.iter().any(is_this));
+    wanting().nth(again).or_else(|| wanting().next_back()).map(|(i, _)| i)
 }
 
 /// The cluster without ids and addresses, which depend on the order in which resources were made.
-fn shape(cluster: &mut Cluster) -> String {
-    let mut shape = format!("{:?} {:?} {:?}\n", cluster.status, cluster.transition, cluster.last_error);
+fn shape(cluster: &Cluster) -> String {
+    let Cluster { status, transition, last_error, joining, previous, .. } = cluster;
+    let previous = previous.as_ref().map(|spec| &spec.app);
+    let mut shape = format!("{status:?} {transition:?} {last_error:?} {joining:?} {previous:?}\n");
     for (id, node) in &cluster.nodes {
         let devices: Vec<_> = node.disks.values().map(|disk| disk.device.as_deref()).collect();
         let has_agent = node.instance.as_ref().map(|instance| instance.agent.is_some());
-        shape += &format!("{id} {:?} {has_agent:?} {devices:?} {:?}\n", node.status, node.public_key);
+        let Node { status, public_key, app, .. } = node;
+        shape += &format!("{id} {status:?} {has_agent:?} {devices:?} {public_key:?} {app:?}\n");
     }
     shape
 }

@@ -262,6 +262,14 @@ impl Cloud {
         lock(&self.state).vanish(id);
     }
 
+    /// Stops an instance behind everybody's back.
+    pub fn switch_off(&self, id: &ResourceId) {
+        if let Some(kept) = lock(&self.state).instances.get_mut(id) {
+            kept.resource.status = InstanceStatus::Stopped;
+            kept.then = None;
+        }
+    }
+
     /// How many requests of each name have arrived, or were sent and got lost.
     pub fn requests(&self) -> BTreeMap<&'static str, usize> {
         lock(&self.state).script.seen().clone()

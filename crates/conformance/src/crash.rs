@@ -4,10 +4,11 @@
 //! and after. Then, for each of them, the same world is brought to a crash just there, its executor is
 //! dropped, and another one takes over. Afterwards outside and record must be what they are without a crash.
 
-use crate::{Audit, Fault, Hold, VirtualClock, World, act, create, lock};
+use crate::{Audit, Fault, Hold, NEXT, VirtualClock, World, act, create, lock, reconfigure};
 use async_trait::async_trait;
-use engine::{Control, JobInfo, Request};
-use provider_core::{Action, CrashPoint, Error, JobState, Result};
+use engine::{Aim, Control, JobInfo, Request};
+use provider_core::{Action, CrashPoint, Error, JobState, Result, ServiceName, Size};
+use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
@@ -102,39 +103,34 @@ pub struct Case {
 }
 
 /// Every action that providers of virtual machines take part in. A new one is one line.
+#[rustfmt::skip]
 pub const CASES: &[Case] = &[
     Case { name: "create", spec: "db, replica, web", before: || vec![], request: three, faults: none },
-    Case { name: "stop", spec: "db, replica, web", before: || vec![three()], request: stop, faults: none },
-    Case {
-        name: "start",
-        spec: "db, replica, web",
-        before: || vec![three(), stop()],
-        request: start,
-        faults: none,
-    },
-    Case {
-        name: "delete",
-        spec: "db, replica, web",
-        before: || vec![three()],
-        request: delete,
-        faults: none,
-    },
-    Case {
-        name: "create",
-        spec: "two db",
-        before: || vec![],
-        request: || create("c", 2, 0, 0),
-        faults: none,
-    },
     Case { name: "create, requests lost", spec: "db, web", before: || vec![], request: two, faults: lost },
-    Case {
-        name: "create, requests refused",
-        spec: "db, web",
-        before: || vec![],
-        request: two,
-        faults: refused,
-    },
+    Case { name: "create, requests refused", spec: "db, web", before: || vec![], request: two, faults: refused },
+    Case { name: "stop", spec: "db, replica, web", before: || vec![three()], request: stop, faults: none },
+    Case { name: "start", spec: "db, replica, web", before: || vec![three(), stop()], request: start, faults: none },
+    Case { name: "scale out", spec: "db, db", before: || vec![one()], request: scale_out, faults: none },
+    Case { name: "scale in", spec: "db, web, web", before: || vec![create("c", 1, 0, 2)], request: || without("web-2"), faults: none },
+    Case { name: "scale in, requests lost", spec: "db, db", before: || vec![create("c", 2, 0, 0)], request: || without("db-2"), faults: lost },
+    Case { name: "resize, one by one", spec: "db, replica", before: || vec![create("c", 1, 1, 0)], request: || resize("db", Some(2048), None), faults: none },
+    Case { name: "resize, disks grown", spec: "db", before: || vec![one()], request: || resize("db", None, Some(40)), faults: none },
+    Case { name: "resize, all at once", spec: "db, web, web", before: || vec![create("c", 1, 0, 2)], request: || resize("web", Some(2048), None), faults: none },
+    Case { name: "restart", spec: "db, replica, web", before: || vec![three()], request: || act("c", Action::RestartClusters), faults: none },
+    Case { name: "update-env", spec: "db, replica, web", before: || vec![three()], request: || reconfigure("c", Aim::Env, json!({"env": {"users": 20}})), faults: none },
+    Case { name: "upgrade", spec: "db, web", before: || vec![two()], request: upgrade, faults: none },
+    Case { name: "rollback", spec: "db, replica", before: || vec![create("c", 1, 1, 0), upgrade()], request: || act("c", Action::RollbackCluster), faults: none },
+    Case { name: "recover, instance lost", spec: "db, web", before: || vec![two()], request: recover, faults: |world| world.lose("db-1") },
+    Case { name: "recover, instance off", spec: "db, web", before: || vec![two()], request: recover, faults: |world| world.switch_off("db-1") },
+    Case { name: "recover, service dead", spec: "db, web", before: || vec![two()], request: recover, faults: |world| world.pilot.kill("web-1") },
+    Case { name: "run", spec: "db, web", before: || vec![two()], request: backup, faults: none },
+    Case { name: "attach-key", spec: "db, web", before: || vec![two()], request: attach, faults: none },
+    Case { name: "detach-key", spec: "db, web", before: || vec![two(), attach()], request: || act("c", Action::DetachKeyPairs { keys: vec![KEY_PAIR.into()] }), faults: none },
+    Case { name: "delete", spec: "db, replica, web", before: || vec![three()], request: delete, faults: none },
+    Case { name: "cease", spec: "db", before: || vec![one()], request: || act("c", Action::CeaseClusters), faults: none },
 ];
+
+const KEY_PAIR: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFT+sTMZ someone";
 
 fn three() -> Request {
     create("c", 1, 1, 1)
@@ -142,6 +138,10 @@ fn three() -> Request {
 
 fn two() -> Request {
     create("c", 1, 0, 1)
+}
+
+fn one() -> Request {
+    create("c", 1, 0, 0)
 }
 
 fn stop() -> Request {
@@ -156,11 +156,43 @@ fn delete() -> Request {
     act("c", Action::DeleteClusters { keep_volumes: false, force: false })
 }
 
+fn scale_out() -> Request {
+    reconfigure("c", Aim::Scale, json!({"cluster": {"db": {"count": 2}}}))
+}
+
+fn without(node: &str) -> Request {
+    act("c", Action::DeleteClusterNodes { nodes: [node.into()].into() })
+}
+
+fn resize(role: &str, memory_mib: Option<u64>, disk_gib: Option<u32>) -> Request {
+    act(
+        "c",
+        Action::ResizeCluster { roles: [(role.into(), Size { cpu: None, memory_mib, disk_gib })].into() },
+    )
+}
+
+fn upgrade() -> Request {
+    act("c", Action::UpgradeCluster { to: NEXT.into(), backup: true })
+}
+
+fn recover() -> Request {
+    act("c", Action::RecoverClusters)
+}
+
+fn attach() -> Request {
+    act("c", Action::AttachKeyPairs { keys: vec![KEY_PAIR.into()] })
+}
+
+fn backup() -> Request {
+    let params = [("name".to_owned(), "nightly".to_owned())].into();
+    act("c", Action::RunService { service: ServiceName::Backup, params })
+}
+
 fn none(_: &World) {}
 
 /// Every kind of request is lost once before and once after it is carried out.
 fn lost(world: &World) {
-    for request in ["RunInstances", "CreateVolumes", "AttachVolumes"] {
+    for request in ["RunInstances", "CreateVolumes", "AttachVolumes", "DetachVolumes", "DeleteVolumes"] {
         world.cloud.script(request, 1..=1, Fault::LostAfter);
         world.cloud.script(request, 3..=3, Fault::LostBefore);
     }
@@ -234,7 +266,7 @@ pub fn enumerate(case: &Case) -> Result<Row> {
     let mut at = 0;
     while trial.crash(&[at])? || at < trial.boundaries().len() {
         // Recovery begins by taking over, reading and resolving: mostly there a second crash meets something.
-        if at % 3 == 0 {
+        if at % 8 == 0 {
             trial.crash(&[at, at % 11])?;
         }
         at += 1;

@@ -29,7 +29,7 @@ pub use faults::{Fault, Script};
 pub use ledger::{MemoryLedger, NoRecords};
 pub use pilot::{Ending, Ran, ScriptedPilot};
 pub use scripted::ScriptedProvider;
-pub use world::{APP, KEY, PASSWORD, RUNTIME, World, act, create, package};
+pub use world::{APP, KEY, NEXT, PASSWORD, RUNTIME, World, act, create, package, push, reconfigure};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

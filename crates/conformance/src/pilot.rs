@@ -3,9 +3,10 @@
 use crate::{Cloud, CloudInstance, Fault, InstanceStatus, Script, VirtualClock, lock};
 use async_trait::async_trait;
 use provider_core::{
-    AgentStatus, Clock, Command, CommandState, Error, ErrorKind, NodeId, Pilot, Report, ResourceId, Result,
-    Secret, Timestamp, Token,
+    AgentStatus, Clock, Command, CommandState, Error, ErrorKind, Health, NodeId, Pilot, Report, ResourceId,
+    Result, Secret, ServiceName, Timestamp, Token,
 };
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::RangeInclusive,
@@ -46,6 +47,40 @@ struct State {
 struct Agent {
     node: Option<NodeId>,
     commands: BTreeMap<Token, Order>,
+    /// Since when its services are meant to run.
+    started: Option<Timestamp>,
+    /// Since when the application is dead although its services are meant to run.
+    dead: Option<Timestamp>,
+    keys: BTreeSet<String>,
+}
+
+impl Agent {
+    fn health(&self) -> Option<Health> {
+        self.node.as_ref()?;
+        let (started, dead) = (self.started.is_some(), self.dead.is_some());
+        Some(Health {
+            started,
+            healthy: started && !dead,
+            since: self.dead.or(self.started).unwrap_or_default(),
+            cause: dead.then(|| "health check failed 3 times".to_owned()),
+        })
+    }
+
+    /// What a command that ended well changes.
+    fn take(&mut self, now: Timestamp, command: &Command) {
+        match command {
+            Command::Service { name, .. } => match ServiceName::from(name.clone()) {
+                ServiceName::Start | ServiceName::Restart => (self.started, self.dead) = (Some(now), None),
+                ServiceName::Stop | ServiceName::Destroy => (self.started, self.dead) = (None, None),
+                _ => {}
+            },
+            Command::Keys { attach, detach } => {
+                self.keys.retain(|key| !detach.contains(key));
+                self.keys.extend(attach.iter().cloned());
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A command that an agent has taken.
@@ -69,8 +104,11 @@ pub enum Ending {
 pub struct Ran {
     /// The node in the instance's tag.
     pub node: String,
-    /// What it was: `configure`, `metadata`, `mount <path>`, `unmount <path>` or the service's command line.
+    /// What it was: `configure`, `metadata`, `mount <path>`, `unmount <path>`, `await health`, `keys` or the
+    /// service's command line with its parameters.
     pub what: String,
+    /// Whether it ended well.
+    pub well: bool,
     /// When it began.
     pub began: Timestamp,
     /// When it ended.
@@ -105,9 +143,35 @@ impl ScriptedPilot {
         lock(&self.state).cut_off.insert(node.to_owned(), until);
     }
 
+    /// Lets the application of the node with this tag die, behind everybody's back.
+    pub fn kill(&self, node: &str) {
+        let now = self.clock.now();
+        let hit = |instance: &CloudInstance| instance.tags.name == node;
+        let mut state = lock(&self.state);
+        for instance in self.cloud.instances().into_iter().filter(hit) {
+            state.agents.entry(instance.id).or_default().dead = Some(now);
+        }
+    }
+
+    /// The keys that may log in to the node with this tag.
+    pub fn keys(&self, node: &str) -> BTreeSet<String> {
+        let instances = self.cloud.instances().into_iter().filter(|instance| instance.tags.name == node);
+        let state = lock(&self.state);
+        instances
+            .filter_map(|instance| Some(state.agents.get(&instance.id)?.keys.clone()))
+            .flatten()
+            .collect()
+    }
+
     /// What the agents carried out, in the order in which it began.
     pub fn ran(&self) -> Vec<Ran> {
         lock(&self.state).ran.clone()
+    }
+
+    /// The metadata that agents were given, in the order in which it came.
+    pub fn told(&self) -> Vec<Value> {
+        let told = &lock(&self.state).told;
+        told.iter().map(|metadata| serde_json::from_str(metadata.expose()).unwrap_or_default()).collect()
     }
 
     /// Whether any agent was given metadata that contains this text.
@@ -153,7 +217,8 @@ impl ScriptedPilot {
     /// What the command is called, how long it takes and how it ends.
     fn carry_out(&self, instance: &CloudInstance, command: &Command) -> (String, Duration, Report) {
         let mut state = lock(&self.state);
-        let is_configured = state.agents.get(&instance.id).is_some_and(|agent| agent.node.is_some());
+        let health = state.agents.get(&instance.id).and_then(Agent::health);
+        let not_configured = health.is_none().then_some("the node is not configured");
         let mut report = Report::default();
         let (what, limit, obstacle) = match command {
             Command::Configure(configuration) => {
@@ -166,7 +231,7 @@ impl ScriptedPilot {
             }
             Command::Metadata(metadata) => {
                 state.told.push(metadata.clone());
-                ("metadata".to_owned(), TAKES, (!is_configured).then_some("the node is not configured"))
+                ("metadata".to_owned(), TAKES, not_configured)
             }
             Command::Mount { device, mount_point, .. } => {
                 let held = Some((instance.id.clone(), device.clone()));
@@ -174,11 +239,17 @@ impl ScriptedPilot {
                 (format!("mount {mount_point}"), TAKES, (!is_there).then_some("there is no such device"))
             }
             Command::Unmount { mount_point } => (format!("unmount {mount_point}"), TAKES, None),
-            Command::AwaitHealthy { .. } => ("await health".to_owned(), TAKES, None),
-            Command::Keys { .. } => ("keys".to_owned(), TAKES, None),
-            Command::Service { cmd, timeout_s, .. } => {
+            Command::AwaitHealthy { timeout_s } => {
                 let limit = Duration::from_secs(u64::from(*timeout_s));
-                (cmd.clone(), limit, (!is_configured).then_some("the node is not configured"))
+                let is_well = health.is_some_and(|health| health.healthy);
+                ("await health".to_owned(), limit, (!is_well).then_some("health check failed 3 times"))
+            }
+            Command::Keys { .. } => ("keys".to_owned(), TAKES, None),
+            Command::Service { cmd, timeout_s, params, .. } => {
+                let limit = Duration::from_secs(u64::from(*timeout_s));
+                let what =
+                    params.iter().fold(cmd.clone(), |what, (key, value)| format!("{what} {key}={value}"));
+                (what, limit, not_configured)
             }
         };
         let ending = match obstacle {
@@ -186,11 +257,18 @@ impl ScriptedPilot {
             None => state.ending(&what),
         };
         match ending {
-            None => report.exit_code = Some(0),
+            None => {
+                report.exit_code = Some(0);
+                let now = self.clock.now();
+                state.agents.entry(instance.id.clone()).or_default().take(now, command);
+            }
             Some(Ending::Exit(code, output)) => {
                 report.error = Some(Error::failed(format!("`{what}` exited with {code}")));
                 report.exit_code = Some(code);
                 report.output = output.to_owned();
+                if matches!(command, Command::AwaitHealthy { .. }) {
+                    return (what, limit, report);
+                }
             }
             Some(Ending::Hang) => {
                 let killed = format!("`{what}` was killed after {} s", limit.as_secs());
@@ -241,13 +319,14 @@ impl Pilot for ScriptedPilot {
         if matches!(self.state_of(&instance.id, id).0, CommandState::Unknown) {
             let (what, takes, report) = self.carry_out(&instance, command);
             let (began, ended) = (self.clock.now(), self.clock.now().after(takes));
+            let well = report.error.is_none();
             let mut state = lock(&self.state);
             let commands = &mut state.agents.entry(instance.id).or_default().commands;
             commands.insert(id.clone(), Order { ends: ended, report });
             if faults.contains(&Fault::Vanish) {
                 commands.remove(id);
             }
-            state.ran.push(Ran { node: instance.tags.name, what, began, ended });
+            state.ran.push(Ran { node: instance.tags.name, what, well, began, ended });
         }
         if faults.contains(&Fault::LostAfter) { Err(lost("submit", agent)) } else { Ok(()) }
     }
@@ -268,8 +347,9 @@ impl Pilot for ScriptedPilot {
 
     async fn status(&self, agent: &str) -> Result<AgentStatus> {
         let instance = self.reach(agent).await?.id;
-        let node = lock(&self.state).agents.get(&instance).and_then(|agent| agent.node.clone());
-        Ok(AgentStatus { version: "scripted".into(), node, processes: 0, health: None })
+        let agent = lock(&self.state).agents.get(&instance).cloned().unwrap_or_default();
+        let health = agent.health();
+        Ok(AgentStatus { version: "scripted".into(), node: agent.node, processes: 0, health })
     }
 
     async fn logs(&self, agent: &str, lines: u32) -> Result<String> {

@@ -270,7 +270,10 @@ impl VmCloud for ScriptedProvider {
 
     async fn check_resource(&self, cx: &Look, change: &Change) -> Result<Facts> {
         let (used, limits) = self.client(cx).quotas().await.map_err(look_failed)?;
-        let adds = matches!(change.action.kind(), ActionKind::CreateCluster | ActionKind::StartClusters);
+        let adds = matches!(
+            change.action.kind(),
+            ActionKind::CreateCluster | ActionKind::StartClusters | ActionKind::AddClusterNodes
+        );
         let lacking = |of: fn(&Change, &NodeId) -> usize| {
             if adds { change.after.nodes.keys().map(|node| of(change, node)).sum() } else { 0 }
         };

@@ -1,8 +1,8 @@
 //! Everything that outlives an executor: a state directory, a cloud with its agents, a clock.
 
 use crate::{Cloud, Crash, ScriptedPilot, ScriptedProvider, VirtualClock, lock};
-use engine::{Control, Executor, JobInfo, Options, Request, Settings, Store};
-use provider_core::{Action, Archive, Credential, Error, Result, Runtime, Secret, Zone};
+use engine::{Aim, Control, Executor, JobInfo, Options, Request, Settings, Store};
+use provider_core::{Action, Archive, Credential, Error, ResourceId, Result, Runtime, Secret, Zone};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -15,6 +15,8 @@ use tokio::sync::Notify;
 
 /// The app version of the sample package.
 pub const APP: &str = "sample@1.0.0";
+/// The version after it.
+pub const NEXT: &str = "sample@1.1.0";
 /// The runtime that is the scripted cloud.
 pub const RUNTIME: &str = "cloud";
 /// The key in its credential.
@@ -95,6 +97,22 @@ impl World {
         let is_look = |name: &str| name.starts_with("Describe") || name.starts_with("Find") || name == "look";
         let (cloud, agents) = (self.cloud.requests(), self.pilot.requests());
         cloud.into_iter().chain(agents).filter(|(name, _)| !is_look(name)).map(|(_, count)| count).sum()
+    }
+
+    /// Switches the machine of a node off, with all that runs on it, behind everybody's back.
+    pub fn switch_off(&self, node: &str) {
+        self.pilot.kill(node);
+        self.each_instance(node, |id| self.cloud.switch_off(id));
+    }
+
+    /// Takes the machine of a node away behind everybody's back. Its volumes are free.
+    pub fn lose(&self, node: &str) {
+        self.each_instance(node, |id| self.cloud.vanish(id));
+    }
+
+    fn each_instance(&self, node: &str, act: impl Fn(&ResourceId)) {
+        let all = self.cloud.instances();
+        all.iter().filter(|instance| instance.tags.name == node).for_each(|instance| act(&instance.id));
     }
 
     /// What executors had to tell.
@@ -179,6 +197,11 @@ pub fn act(name: &str, action: Action) -> Request {
     Request::Act { cluster: name.into(), action }
 }
 
+/// A request for another number of nodes, or other parameters.
+pub fn reconfigure(name: &str, aim: Aim, conf: Value) -> Request {
+    Request::Reconfigure { cluster: name.into(), conf, aim }
+}
+
 async fn set_up(control: &Control) -> Result<()> {
     let runtime = Runtime {
         id: RUNTIME.into(),
@@ -190,9 +213,34 @@ async fn set_up(control: &Control) -> Result<()> {
     };
     let credential = Credential::new([("key".to_owned(), Secret::new(KEY))]);
     control.store.create_runtime(&runtime, credential).await?;
-    control.store.push_app(&APP.into(), &package()?.to_bytes("sample")?).await?;
+    for app in [APP, NEXT] {
+        push(control, app, |_, text| text).await?;
+    }
     Ok(())
 }
+
+/// Pushes the sample package as this app version, each of its files after `change`.
+///
+/// # Errors
+/// `Conflict` when there is such an app version.
+pub async fn push(control: &Control, app: &str, change: impl Fn(&str, String) -> String) -> Result<()> {
+    let version = app.rsplit('@').next().unwrap_or_default();
+    let files = FILES.map(|(path, text)| {
+        let text = if path == "package.json" { text.replace("1.0.0", version) } else { text.to_owned() };
+        (path.to_owned(), change(path, text).into_bytes())
+    });
+    let package = Archive::from_files(files)?;
+    control.store.push_app(&app.into(), &package.to_bytes("sample")?).await?;
+    Ok(())
+}
+
+const FILES: [(&str, &str); 5] = [
+    ("package.json", include_str!("../package/package.json")),
+    ("config.json", include_str!("../package/config.json")),
+    ("cluster.json.tmpl", include_str!("../package/cluster.json.tmpl")),
+    ("templates.json", include_str!("../package/templates.json")),
+    ("templates/db.conf.tera", include_str!("../package/templates/db.conf.tera")),
+];
 
 /// The sample package: a database with two disks on each node and replicas, and a web front that starts after
 /// it and stops before it.
@@ -200,14 +248,7 @@ async fn set_up(control: &Control) -> Result<()> {
 /// # Errors
 /// None that can happen.
 pub fn package() -> Result<Archive> {
-    let files = [
-        ("package.json", include_str!("../package/package.json")),
-        ("config.json", include_str!("../package/config.json")),
-        ("cluster.json.tmpl", include_str!("../package/cluster.json.tmpl")),
-        ("templates.json", include_str!("../package/templates.json")),
-        ("templates/db.conf.tera", include_str!("../package/templates/db.conf.tera")),
-    ];
-    Archive::from_files(files.map(|(path, text)| (path.to_owned(), text.into())))
+    Archive::from_files(FILES.map(|(path, text)| (path.to_owned(), text.into())))
 }
 
 /// Memory, where there is such a directory: a crash here takes the process and not the power, so nothing has

@@ -93,6 +93,7 @@ fn previous(before: &Cluster) -> Result<ClusterSpec> {
     // What has happened to its size since stays; what the version brought goes.
     let mut spec = (**previous).clone();
     spec.nodes.clone_from(&before.spec.nodes);
+    keep_sizes(&mut spec, before, previous);
     if let Some(node) = spec.nodes.values().find(|node| !spec.roles.contains_key(&node.role)) {
         return Err(Error::conflict(format!(
             "{attempt}: role `{}` has nodes and is not in {}",
@@ -101,6 +102,25 @@ fn previous(before: &Cluster) -> Result<ClusterSpec> {
         .hint("delete these nodes first"));
     }
     Ok(spec)
+}
+
+/// Keeps the sizes that the roles of `before` have been given since its answers were: those that `spec`, made of new
+/// answers, has in common with `recorded`, made of the old ones.
+pub(crate) fn keep_sizes(spec: &mut ClusterSpec, before: &Cluster, recorded: &ClusterSpec) {
+    for (name, role) in &mut spec.roles {
+        let (Some(is), Some(was)) = (before.spec.roles.get(name), recorded.roles.get(name)) else { continue };
+        if role.cpu == was.cpu {
+            role.cpu = is.cpu;
+        }
+        if role.memory_mib == was.memory_mib {
+            role.memory_mib = is.memory_mib;
+        }
+        for ((disk, is), was) in role.disks.iter_mut().zip(&is.disks).zip(&was.disks) {
+            if disk.size_gib == was.size_gib {
+                disk.size_gib = is.size_gib;
+            }
+        }
+    }
 }
 
 /// Gives the nodes of a new cluster the volumes that the nodes of the same name left.
@@ -122,27 +142,6 @@ pub(crate) fn take_volumes(new: &mut Cluster, from: &Cluster) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Gives the roles of `spec` the sizes that they have in `before`, unless the answers ask for others: then they
-/// are not what they are `unasked`. A role that was resized has another size than its answers say.
-pub(crate) fn keep_sizes(spec: &mut ClusterSpec, unasked: &ClusterSpec, before: &ClusterSpec) {
-    for (name, role) in &mut spec.roles {
-        let (Some(unasked), Some(before)) = (unasked.roles.get(name), before.roles.get(name)) else {
-            continue;
-        };
-        if role.cpu == unasked.cpu {
-            role.cpu = before.cpu;
-        }
-        if role.memory_mib == unasked.memory_mib {
-            role.memory_mib = before.memory_mib;
-        }
-        for ((disk, unasked), before) in role.disks.iter_mut().zip(&unasked.disks).zip(&before.disks) {
-            if disk.size_gib == unasked.size_gib && disk.mount_point == before.mount_point {
-                disk.size_gib = before.size_gib;
-            }
-        }
-    }
 }
 
 /// Checks that `after` is a version that `before` can be upgraded to.

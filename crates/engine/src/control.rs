@@ -179,12 +179,14 @@ impl Control {
         conf: &Value,
     ) -> Result<ParsedCluster> {
         let package = Records::package(&self.store, app).await?;
-        let request =
-            ParseRequest { cluster: &before.id, app, package: &package, conf, existing: Some(before) };
-        let mut parsed = provider.interface.parse_cluster_conf(&request)?;
-        let nothing = Value::Object(Map::new());
-        let unasked = provider.interface.parse_cluster_conf(&ParseRequest { conf: &nothing, ..request })?;
-        change::keep_sizes(&mut parsed.spec, &unasked.spec, &before.spec);
+        let with = |conf| {
+            let existing = Some(before);
+            let request = ParseRequest { cluster: &before.id, app, package: &package, conf, existing };
+            provider.interface.parse_cluster_conf(&request)
+        };
+        let mut parsed = with(conf)?;
+        let recorded = with(&Value::Object(Map::new()))?;
+        change::keep_sizes(&mut parsed.spec, before, &recorded.spec);
         parsed.spec.name.clone_from(&before.spec.name);
         Ok(parsed)
     }

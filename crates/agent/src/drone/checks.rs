@@ -20,7 +20,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The time between checks while somebody waits, and until the first verdict after a start.
+/// The time between checks while somebody waits. Until the first verdict after a start it grows from this to the
+/// package's interval.
 const SOON: Duration = Duration::from_millis(250);
 /// What is quoted of a check's output.
 const LONGEST_LINE: usize = 200;
@@ -40,6 +41,8 @@ struct Book {
     standing: Standing,
     tally: Tally,
     due: Instant,
+    /// The time to the next check while there is no verdict.
+    pace: Duration,
     is_running: bool,
     is_paused: bool,
     /// Successes in a row since somebody waits for them.
@@ -78,6 +81,7 @@ impl Checks {
             standing,
             tally: Tally::from(now),
             due: now,
+            pace: SOON,
             is_running: false,
             is_paused: false,
             awaited: None,
@@ -248,8 +252,13 @@ impl Checks {
             self.save(&book.standing);
             log(format_args!("the node is {}", if passed { "healthy" } else { "unhealthy" }));
         }
-        let is_soon = book.awaited.is_some() || book.standing.verdict() == Verdict::Open;
-        book.due = Instant::now() + if is_soon { SOON } else { interval(check) };
+        let pause = match book.standing.verdict() {
+            _ if book.awaited.is_some() => SOON,
+            Verdict::Open => book.pace,
+            Verdict::Healthy | Verdict::Unhealthy => interval(check),
+        };
+        book.pace = (2 * book.pace).min(interval(check));
+        book.due = Instant::now() + pause;
         act
     }
 
@@ -321,6 +330,7 @@ impl Book {
         self.tally = Tally::from(now + grace);
         self.failure = None;
         self.due = now;
+        self.pace = SOON;
     }
 }
 

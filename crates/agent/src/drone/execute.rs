@@ -3,6 +3,7 @@
 use crate::drone::{
     checks::Checks,
     configure::{configure, take_metadata},
+    device::{self, Device},
     instance::Instance,
     journal::Accepted,
     keeper::GRACE,
@@ -20,7 +21,7 @@ use std::{
     fs, io,
     os::unix::fs::FileTypeExt,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
     process,
     time::Duration,
 };
@@ -49,7 +50,10 @@ impl Bench<'_> {
         match command {
             Command::Configure(configuration) => configure(self, *configuration),
             Command::Metadata(metadata) => take_metadata(self, &metadata),
-            Command::Mount { device, mount_point, .. } => self.mount(&device, &mount_point),
+            Command::Mount { device, mount_point, filesystem, mount_options } => {
+                let path = Path::new(&device);
+                self.mount(&Device { path, filesystem: &filesystem, options: &mount_options }, &mount_point)
+            }
             Command::Unmount { mount_point } => self.unmount(&mount_point),
             Command::AwaitHealthy { timeout_s } => {
                 self.checks.await_healthy(Duration::from_secs(timeout_s.into()))
@@ -91,28 +95,28 @@ impl Bench<'_> {
         Root { path: self.instance.root(), mounts: &state.mounts }
     }
 
-    /// A directory stands for the device, so there is no file system to make and no option to take.
-    fn mount(&self, device: &str, mount_point: &str) -> Result<Report> {
+    /// Of a device that is a directory there is no file system to make and no option to take.
+    fn mount(&self, device: &Device<'_>, mount_point: &str) -> Result<Report> {
         let point = spelled(mount_point)?;
-        let device = Path::new(device);
-        let named = device.display();
-        let kind = fs::metadata(device).map_err(|e| {
+        let path = device.path;
+        let named = path.display();
+        let kind = fs::metadata(path).map_err(|e| {
             let missing = e.kind() == io::ErrorKind::NotFound;
             let make = if missing { Error::not_found } else { Error::unavailable };
             make(format!("mounting `{named}` at `{point}`")).caused_by(&e)
         })?;
-        if kind.file_type().is_block_device() {
-            return Err(Error::unsupported(format!(
-                "`{named}` is a block device; this agent mounts directories"
-            ))
-            .hint("block devices need the agent of a virtual machine, which runs as root"));
+        let is_block_device = kind.file_type().is_block_device();
+        if !path.is_absolute() || !(kind.is_dir() || is_block_device) {
+            return Err(Error::invalid(format!(
+                "`{named}` is no absolute path of a block device or a directory"
+            )));
         }
-        if !device.is_absolute() || !kind.is_dir() {
-            return Err(Error::invalid(format!("`{named}` is no absolute path of a directory")));
+        if is_block_device {
+            device.check()?;
         }
         let mut state = State::load(self.instance)?;
         match state.mounts.get(&point) {
-            Some(now) if now != device => {
+            Some(now) if now != path => {
                 let now = now.display();
                 return Err(Error::conflict(format!("`{now}` is mounted at `{point}`, not `{named}`"))
                     .hint("unmount it first"));
@@ -120,27 +124,44 @@ impl Bench<'_> {
             Some(_) => {}
             None => {
                 // Known before it is made: an unmount then finds what a crash left.
-                state.mounts.insert(point.clone(), device.to_owned());
+                state.mounts.insert(point.clone(), path.to_owned());
                 state.save(self.instance)?;
             }
         }
-        self.root(&state).link(&point, device)?;
+        let root = self.root(&state);
+        if is_block_device {
+            device.mount(self, &self.target(&point), || root.directory(&point, 0o755))?;
+        } else {
+            root.link(&point, path)?;
+        }
         Ok(Report::default())
+    }
+
+    /// Where a path of the node is on this machine.
+    fn target(&self, point: &str) -> PathBuf {
+        self.instance.root().join(point.trim_start_matches('/'))
     }
 
     fn unmount(&self, mount_point: &str) -> Result<Report> {
         let point = spelled(mount_point)?;
         let mut state = State::load(self.instance)?;
         let Some(device) = state.mounts.get(&point).cloned() else { return Ok(Report::default()) };
-        if let Ok(device) = device.canonicalize() {
+        let target = self.target(&point);
+        let is_mounted = device::mounted(&target)
+            .map_err(|e| Error::unavailable(format!("unmounting `{point}`")).caused_by(&e))?
+            .is_some();
+        if let Ok(used) = if is_mounted { &target } else { &device }.canonicalize() {
             let members = self.instance.mark(self.keeper);
             let users = || {
                 let mut users = members.find();
-                users.retain(|process| process.pid != self.keeper && process.uses(&device));
+                users.retain(|process| process.pid != self.keeper && process.uses(&used));
                 users
             };
             processes::end(users, GRACE)
                 .map_err(|e| Error::failed(format!("ending what uses `{point}`")).caused_by(&e))?;
+        }
+        if is_mounted {
+            device::unmount(self, &target)?;
         }
         self.root(&state).unlink(&point, &device)?;
         state.mounts.remove(&point);

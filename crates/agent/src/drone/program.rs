@@ -67,8 +67,14 @@ impl Program<'_> {
                 .process_group(0)
                 .spawn()
         };
-        let mut child =
-            start().map_err(|e| Error::failed(format!("{what} can't be started")).caused_by(&e))?;
+        let mut child = start().map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound if instance.root().is_dir() => {
+                let program = command.get_program().display();
+                Error::unsupported(format!("{what}: there is no `{program}` here"))
+                    .hint("install it, or have PATH lead to it")
+            }
+            _ => Error::failed(format!("{what} can't be started")).caused_by(&e),
+        })?;
         let mark = instance.command_mark(id, Some(Pid::from_child(&child)));
         let ended = self.wait(&mut child);
         if !matches!(ended, Ok(Ended::Itself(_))) {

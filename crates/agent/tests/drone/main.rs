@@ -6,5 +6,6 @@
 mod commands;
 mod configuration;
 mod crashes;
+mod device;
 mod health;
 mod instance;

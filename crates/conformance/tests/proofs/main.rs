@@ -2,5 +2,6 @@
 
 mod crash;
 mod gateway;
+mod life;
 mod rules;
 mod scenarios;

@@ -3,10 +3,10 @@
 use conformance::{APP, Audit, Ending, Fault, KEY, Limits, PASSWORD, RUNTIME, World, act, create};
 use engine::{ClusterFilter, Control, EventFilter, EventKind, JobInfo, Request, TaskState};
 use provider_core::{
-    Action, Clock, Cluster, ClusterStatus, Credential, Error, ErrorKind, JobState, NodeId, Result, Runtime,
-    Secret,
+    Action, ActionKind, Clock, Cluster, ClusterStatus, ContainerKind, Credential, Descriptor, Error,
+    ErrorKind, JobState, Provider, Result, Runtime, Secret,
 };
-use std::{collections::BTreeSet, fs, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
 const CREATE: Action = Action::CreateCluster;
@@ -14,12 +14,12 @@ const STOP: Action = Action::StopClusters;
 const START: Action = Action::StartClusters;
 const DELETE: Action = Action::DeleteClusters { keep_volumes: false, force: false };
 
-fn world() -> World {
+pub(crate) fn world() -> World {
     World::new().expect("nothing goes wrong yet")
 }
 
 /// Has a request carried out, and checks that it ended so and left nothing behind.
-fn run(world: &World, request: &Request, state: JobState) -> JobInfo {
+pub(crate) fn run(world: &World, request: &Request, state: JobState) -> JobInfo {
     let job = world.run(request).expect("it is accepted");
     check(world, &job, state);
     job
@@ -32,11 +32,11 @@ fn check(world: &World, job: &JobInfo, state: JobState) {
 }
 
 /// Looks at what is on record.
-fn look<T>(world: &World, work: impl AsyncFnOnce(&Control) -> Result<T>) -> T {
+pub(crate) fn look<T>(world: &World, work: impl AsyncFnOnce(&Control) -> Result<T>) -> T {
     world.live(work).expect("no crash is planned").expect("it can be read")
 }
 
-fn cluster(world: &World) -> Cluster {
+pub(crate) fn cluster(world: &World) -> Cluster {
     look(world, async |control| {
         let all =
             control.store.clusters(&ClusterFilter { deleted: true, ..ClusterFilter::default() }).await?;
@@ -44,7 +44,7 @@ fn cluster(world: &World) -> Cluster {
     })
 }
 
-fn retry(world: &World, job: &JobInfo) -> JobInfo {
+pub(crate) fn retry(world: &World, job: &JobInfo) -> JobInfo {
     look(world, async |control| {
         control.store.retry(&job.id).await?;
         world.execute(control, &Notify::new()).await?;
@@ -60,7 +60,7 @@ fn requests(world: &World, name: &str) -> usize {
     world.cloud.requests().get(name).copied().unwrap_or_default()
 }
 
-fn error(job: &JobInfo) -> &Error {
+pub(crate) fn error(job: &JobInfo) -> &Error {
     job.error.as_ref().expect("a job that failed says why")
 }
 
@@ -353,7 +353,6 @@ fn what_can_t_be_done_is_refused_before_there_is_a_job() {
     });
     world.cloud.limit(Limits { instances: 2, volumes: 2 });
     let (before, sent) = (cluster(&world), world.requests());
-    let nodes = BTreeSet::from([NodeId::new("db-1")]);
     let elsewhere = Request::Create {
         name: None,
         app: APP.into(),
@@ -362,11 +361,6 @@ fn what_can_t_be_done_is_refused_before_there_is_a_job() {
         volumes_of: None,
     };
     for (request, kind, message) in [
-        (
-            act("c", Action::DeleteClusterNodes { nodes }),
-            ErrorKind::Unsupported,
-            "provider `scripted` does not support `delete-nodes`",
-        ),
         (act("c", CREATE), ErrorKind::Conflict, ""),
         (act("x", STOP), ErrorKind::NotFound, "there is no cluster `x`"),
         (elsewhere, ErrorKind::NotFound, "there is no provider `nimbus`"),
@@ -382,6 +376,30 @@ fn what_can_t_be_done_is_refused_before_there_is_a_job() {
     }
     assert_eq!((cluster(&world), world.requests()), (before, sent));
     assert_eq!(look(&world, async |control| control.store.jobs(None).await).len(), 1);
+}
+
+#[test]
+fn appendix_b_14_what_a_provider_lacks_is_refused_and_named() {
+    static LIMITED: Descriptor = Descriptor {
+        id: "scripted",
+        title: "only makes clusters",
+        actions: &[ActionKind::CreateCluster],
+        containers: &[ContainerKind::Kvm],
+        credential: &["key"],
+        abilities: &[],
+    };
+    let world = world();
+    run(&world, &create("c", 1, 0, 0), JobState::Succeeded);
+    let before = cluster(&world);
+    let refused = look(&world, async |control| {
+        let all = control.providers.clone();
+        let providers = move |id: &_| Ok(Provider { descriptor: &LIMITED, ..all(id)? });
+        let limited = Control { providers: Arc::new(providers), ..control.clone() };
+        Ok(limited.submit(&act("c", STOP)).await.map(|submitted| submitted.job).expect_err("it can't stop"))
+    });
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    assert_eq!(refused.to_string(), "provider `scripted` does not support `stop`");
+    assert_eq!(cluster(&world), before);
 }
 
 #[test]

@@ -52,7 +52,8 @@ pub(super) fn read_role(
     }
     let monitor = block.monitor.as_ref().or(of.monitor.as_ref());
     if monitor.is_some() {
-        reading.warnings.push(no_effect(block, "`monitor`"));
+        let of = if block.role.is_empty() { String::new() } else { format!(" of role `{}`", block.role) };
+        reading.warnings.push(format!("`monitor`{of} is kept and has no effect yet"));
     }
     let volume = block.volume.as_ref().unwrap_or(&VolumeBlock::DEFAULT);
     reading.between(&join(at, "volume.instance_size"), volume.instance_size, 1, 65536);
@@ -301,9 +302,4 @@ fn health_check(
         check_cmd: health.check_cmd.clone(),
         action_cmd: health.action_cmd.clone(),
     })
-}
-
-fn no_effect(block: &NodeBlock, what: &str) -> String {
-    let of = if block.role.is_empty() { String::new() } else { format!(" of role `{}`", block.role) };
-    format!("{what}{of} is kept and has no effect yet")
 }

@@ -1,7 +1,12 @@
 //! Packages as a whole: files in, wanted cluster out.
 
 use super::*;
-use provider_core::{Cluster, EnvValue};
+use insta::assert_snapshot;
+use provider_core::{Cluster, EnvValue, Instance, metadata};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 mod render;
 mod rules;
@@ -129,23 +134,89 @@ fn the_sample_package_becomes_the_cluster_that_it_describes() {
 }
 
 #[test]
-fn the_redis_example_is_a_good_package() {
-    macro_rules! file {
-        ($($path:literal),*) => { [$(($path, include_str!(concat!("../../../../examples/redis/", $path)))),*] };
+fn the_examples_are_good_packages() {
+    let described = |dir: PathBuf| {
+        let package = packed(&dir);
+        let spec = parse_with(&package, &json!({}), None).unwrap().spec;
+        let nodes: Vec<_> = spec.nodes.keys().map(NodeId::as_str).collect();
+        let endpoints: Vec<_> = spec.endpoints.values().map(|endpoint| endpoint.port).collect();
+        format!(
+            "{}: {}; ports {endpoints:?}; links {:?}; from {:?}",
+            Package::load(&package).unwrap().version_id(),
+            nodes.join(" "),
+            spec.links,
+            spec.upgrade_policy
+        )
+    };
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let mut all: Vec<_> =
+        fs::read_dir(examples).unwrap().map(|entry| described(entry.unwrap().path())).collect();
+    all.sort();
+    assert_snapshot!(all.join("\n"), @r#"
+    guestbook@1.0.0: keeper-1 web-1; ports [8080]; links {"cache": "cache"}; from []
+    redis@1.0.0: primary-1 replica-1 replica-2; ports [6379]; links {}; from []
+    redis@1.1.0: primary-1 replica-1 replica-2; ports [6379]; links {}; from ["1.0.0"]
+    "#);
+}
+
+#[test]
+fn the_examples_render() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let [redis, guestbook] = ["redis-1.1.0", "guestbook"].map(|name| packed(&examples.join(name)));
+    let cluster = |package| {
+        let mut cluster = recorded(parse_with(package, &json!({}), None).unwrap());
+        for (i, id) in (1..).zip(cluster.spec.nodes.keys()) {
+            let ip = Some(format!("127.0.0.{i}"));
+            let instance = Instance { id: "i".into(), private_ip: ip, public_ip: None, agent: None };
+            cluster.nodes.entry(id.clone()).or_default().instance = Some(instance);
+        }
+        cluster
+    };
+    let rendered = |package, node: &str, linked: &[&str]| {
+        let linked = linked.iter().map(|name| ((*name).to_owned(), cluster(&redis)));
+        let facts = metadata::metadata(&cluster(package), &node.into(), &linked.collect(), false);
+        let templates = metadata::templates(package, None).unwrap();
+        let conf = templates.iter().find(|template| template.dest.ends_with(".conf")).unwrap();
+        let text =
+            Tera::one_off(&conf.source, &tera::Context::from_serialize(&facts).unwrap(), false).unwrap();
+        let settings = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        settings.collect::<Vec<_>>().join("\n")
+    };
+    assert_snapshot!(rendered(&guestbook, "web-1", &["cache"]), @"
+    listen 127.0.0.2 8080
+    redis 127.0.0.1 6379
+    title Guestbook
+    ");
+    assert_snapshot!(rendered(&redis, "replica-2", &[]), @"
+    bind 127.0.0.3
+    port 6379
+    protected-mode no
+    repl-diskless-sync-delay 0
+    replicaof 127.0.0.1 6379
+    replica-announce-ip 127.0.0.3
+    maxmemory 128mb
+    maxmemory-policy noeviction
+    appendonly yes
+    appendfsync everysec
+    tcp-keepalive 60
+    ");
+}
+
+/// The files below a directory, as a package.
+fn packed(dir: &Path) -> Archive {
+    let (mut files, mut dirs) = (Vec::new(), vec![dir.to_owned()]);
+    while let Some(next) = dirs.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else {
+                let name = path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned();
+                files.push((name, fs::read(path).unwrap()));
+            }
+        }
     }
-    let package = archive(&file![
-        "package.json",
-        "config.json",
-        "cluster.json.tmpl",
-        "templates.json",
-        "templates/redis.conf.tera",
-        "templates/redis.sh.tera"
-    ]);
-    let conf = json!({"cluster": {"replica": {"count": 3}}});
-    let parsed = parse_with(&package, &conf, None).unwrap();
-    let nodes: Vec<_> = parsed.spec.nodes.keys().map(NodeId::as_str).collect();
-    assert_eq!(nodes, ["primary-1", "replica-1", "replica-2", "replica-3"]);
-    assert_eq!(parsed.spec.endpoints["redis"].port, 6379);
+    Archive::from_files(files).unwrap()
 }
 
 #[test]

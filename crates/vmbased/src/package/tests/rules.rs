@@ -251,6 +251,7 @@ fn fields_that_the_original_refused_take_effect() {
         document["global_uuid"] = "u-1".into();
         document["advanced_actions"] = json!(["add_nodes", "associate_eip"]);
         document["upgrade_policy"] = json!(["1.0.0"]);
+        document["rollback"] = "needs_restore".into();
         document["backup_policy"] = "device".into();
         document["incremental_backup_supported"] = true.into();
         document["display_tabs"] =
@@ -266,7 +267,9 @@ fn fields_that_the_original_refused_take_effect() {
             json!({"flush": {"cmd": "flush.sh", "type": "custom"}, "drain": {"cmd": "drain.sh"}});
     });
     let parsed = parse_with(&package, &json!({}), None).unwrap();
-    insta::assert_snapshot!(parsed.warnings.join("\n"), @"`monitor` of role `db` is kept and has no effect yet");
+    insta::assert_snapshot!(parsed.warnings.join("\n"), @"
+    `monitor` of role `db` is kept and has no effect yet
+    ");
     let role = &parsed.spec.roles[&"db".into()];
     assert_eq!(role.services[&ServiceName::Custom("flush".into())].cmd, "flush.sh");
     assert_eq!(role.services[&ServiceName::Custom("drain".into())].timeout_s, 600);
@@ -282,6 +285,7 @@ fn fields_that_the_original_refused_take_effect() {
         "upgrade_policy",
         "backup_policy",
         "display_tabs",
+        "rollback",
     ];
     let top: BTreeMap<_, _> = top.iter().map(|key| (key, &spec[key])).collect();
     insta::assert_snapshot!(serde_json::to_string_pretty(&top).unwrap(), @r#"
@@ -313,6 +317,7 @@ fn fields_that_the_original_refused_take_effect() {
       "links": {
         "zk": "zk-1"
       },
+      "rollback": "needs_restore",
       "upgrade_policy": [
         "1.0.0"
       ]
