@@ -180,11 +180,12 @@ fn resources(plan: &Plan) -> String {
         };
         *counts.entry(key).or_default() += 1;
     }
-    // A node that goes is stopped first, and one that comes is started: that is no news.
+    // A node that goes is stopped first, one that comes is started, one that changes both: that is no news.
     let has = |sign: &str| counts.keys().any(|(_, key, what)| *key == sign && *what == "node");
-    let (comes, goes) = (has("+"), has("-"));
-    let parts =
-        counts.iter().filter(|((_, sign, _), _)| !(comes && *sign == "start" || goes && *sign == "stop"));
+    let (comes, goes, changes) = (has("+"), has("-"), has("~"));
+    let is_news =
+        |sign: &str| !((comes || changes) && sign == "start" || (goes || changes) && sign == "stop");
+    let parts = counts.iter().filter(|((_, sign, _), _)| is_news(sign));
     let mut parts: Vec<_> = parts.map(|((_, sign, what), n)| format!("{sign} {}", count(*n, what))).collect();
     if parts.is_empty() {
         parts.push("no change of resources".to_owned());

@@ -24,6 +24,7 @@ pub(crate) async fn print_output(site: &Site, screen: &Screen, work: &JobWork, a
             runs.push(RunView { node: node.to_string(), output });
         }
     }
+    runs.sort_by(|a, b| a.node.cmp(&b.node));
     if screen.is_for_people() {
         let named = runs.len() > 1;
         return runs.iter().try_for_each(|run| screen.data(&log_lines(&run.node, &run.output, named)));

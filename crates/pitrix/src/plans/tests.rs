@@ -27,7 +27,7 @@ fn a_plan_is_summed_up_in_a_line() {
     fn check(works: &[Work], headroom: &[(&str, u64, u64)], expected: &str) {
         assert_eq!(resources(&plan(works, headroom)), expected);
     }
-    use InstanceVerb::{Delete, Run, Start, Stop};
+    use InstanceVerb::{Delete, Resize, Run, Start, Stop};
     check(
         &[volume(VolumeVerb::Create), node(Run), node(Run), volume(VolumeVerb::Attach)],
         &[("cpu", 2, 16), ("disk", 0, 10)],
@@ -38,6 +38,7 @@ fn a_plan_is_summed_up_in_a_line() {
         &[],
         "- 1 node, - 1 volume; 4 layers, 4 tasks",
     );
+    check(&[node(Stop), node(Resize), node(Start)], &[], "~ 1 node; 3 layers, 3 tasks");
     check(&[node(Start)], &[], "start 1 node; 1 layer, 1 task");
     check(&[node(Stop), node(Stop)], &[], "stop 2 nodes; 2 layers, 2 tasks");
     check(&[Work::AwaitFrontgate], &[], "no change of resources; 1 layer, 1 task");

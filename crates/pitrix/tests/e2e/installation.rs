@@ -29,9 +29,14 @@ impl Installation {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let installation = Self { dir, program: env!("CARGO_BIN_EXE_pitrix").into() };
-        installation.write_package();
-        assert_success(&installation.run(&["app", "push", &installation.at("tiny")]));
+        installation.push("1.0.0", "");
         installation
+    }
+
+    /// Pushes a version of the app `tiny`. `more` are further items for its config's `env`.
+    pub(crate) fn push(&self, version: &str, more: &str) {
+        self.write_package(version, more);
+        assert_success(&self.run(&["app", "push", &self.at("tiny")]));
     }
 
     /// A place in the test's own directory.
@@ -49,23 +54,24 @@ impl Installation {
     }
 
     /// One role with a disk. Its service is a process that sleeps; on the way it does what the files in the
-    /// test's directory say: `hold` lets it say `held` and wait, `fail` makes it exit with 7.
-    fn write_package(&self) {
+    /// test's directory say: `hold` lets it say `held` and wait, `fail` makes it exit with 7, and `fail-NODE` does so
+    /// on one node.
+    fn write_package(&self, version: &str, more: &str) {
         let tiny = self.path("tiny");
         fs::create_dir_all(tiny.join("templates")).unwrap();
         let write = |name: &str, text: &str| fs::write(tiny.join(name), text).unwrap();
-        write("package.json", r#"{"api_version": "v1", "name": "tiny", "version": "1.0.0"}"#);
-        write(
-            "config.json",
-            r#"{"type": "array", "properties": [
+        let package = r#"{"api_version": "v1", "name": "tiny", "version": "VERSION"}"#;
+        write("package.json", &package.replace("VERSION", version));
+        let config = r#"{"type": "array", "properties": [
                 {"key": "cluster", "type": "array", "properties": [
                     {"key": "name", "type": "string", "default": "tiny", "required": true},
-                    {"key": "nodes", "description": "How many", "type": "integer", "default": 1, "min": 1, "max": 3},
+                    {"key": "web", "type": "array", "properties": [
+                        {"key": "count", "description": "How many", "type": "integer", "default": 1, "min": 1, "max": 3}]},
                     {"key": "timeout", "type": "integer", "default": 30}]},
                 {"key": "env", "type": "array", "properties": [
                     {"key": "word", "type": "string", "default": "hello"},
-                    {"key": "password", "type": "password", "default": ""}]}]}"#,
-        );
+                    {"key": "password", "type": "password", "default": ""}MORE]}]}"#;
+        write("config.json", &config.replace("MORE", more));
         write(
             "cluster.json.tmpl",
             r#"{
@@ -73,9 +79,15 @@ impl Installation {
                 "env": {"word": "{{.env.word}}", "password": "{{.env.password}}"},
                 "endpoints": {"tiny": {"port": 7, "protocol": "tcp", "connect": "nc {host} {port}"}},
                 "nodes": [{
-                    "role": "web", "container": {"type": "process"}, "count": "{{.cluster.nodes}}",
+                    "role": "web", "container": {"type": "process"}, "count": "{{.cluster.web.count}}",
                     "cpu": 1, "memory": 16, "volume": {"size": 1, "mount_point": "/data", "filesystem": "ext4"},
+                    "health_check": {
+                        "enable": true, "interval_sec": 1, "timeout_sec": 5, "action_timeout_sec": 5,
+                        "healthy_threshold": 1, "unhealthy_threshold": 1,
+                        "check_cmd": "\"$PITRIX_ROOT/tiny.sh\" check", "action_cmd": ""
+                    },
                     "services": {
+                        "backup": {"cmd": "\"$PITRIX_ROOT/tiny.sh\" backup", "timeout": 30},
                         "start": {"cmd": "\"$PITRIX_ROOT/tiny.sh\" start", "timeout": "{{.cluster.timeout}}"},
                         "stop": {"cmd": "\"$PITRIX_ROOT/tiny.sh\" stop", "timeout": 30}
                     }
@@ -86,21 +98,24 @@ impl Installation {
         let script = r#"#!/bin/sh
 cd TEST_DIR
 data="$PITRIX_ROOT/data"
-echo "$1 {{ self.node_id }}"
+alive() { [ -e "$data/pid" ] && kill -0 "$(cat "$data/pid")" 2>/dev/null; }
+[ "$1" != check ] || { alive; exit; }
+[ "$1" = backup ] || echo "$1 {{ self.node_id }}"
 if [ -e hold ]; then
     touch held
     while [ -e hold ]; do sleep 0.02; done
 fi
-[ ! -e fail ] || { echo 'no luck today' >&2; exit 7; }
+[ ! -e fail ] && [ ! -e "fail-{{ self.node_id }}" ] || { echo 'no luck today' >&2; exit 7; }
 case "$1" in
 start)
-    [ -e "$data/pid" ] || { sleep 1000000 </dev/null >/dev/null 2>&1 & echo $! > "$data/pid"; }
+    alive || { sleep 1000000 </dev/null >/dev/null 2>&1 & echo $! > "$data/pid"; }
     echo x >> "$data/starts"
     ;;
 stop)
     [ ! -e "$data/pid" ] || kill "$(cat "$data/pid")"
     rm -f "$data/pid"
     ;;
+backup) echo "$PITRIX_PARAM_NAME: $(wc -l < "$data/starts") starts, {{ env.word }}" ;;
 esac
 "#;
         write("templates/tiny.sh.tera", &script.replace("TEST_DIR", &self.at("")));

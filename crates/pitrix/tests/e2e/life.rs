@@ -6,7 +6,8 @@ use std::fs;
 #[test]
 fn a_cluster_lives_and_leaves_nothing_behind() {
     let here = Installation::new();
-    let connect = here.data(&["cluster", "create", "one", "--app", "tiny@1.0.0", "--set", "cluster.nodes=2"]);
+    let connect =
+        here.data(&["cluster", "create", "one", "--app", "tiny@1.0.0", "--set", "cluster.web.count=2"]);
     let one = here.json(&["cluster", "describe", "one"]);
     assert_eq!(
         (&one["apiVersion"], &one["kind"], &one["status"]),
@@ -50,7 +51,7 @@ fn a_cluster_lives_and_leaves_nothing_behind() {
     assert!(here.json(&["job", "describe", "j-1"])["calls"].as_u64().unwrap() > 0);
 }
 
-fn find(dir: &std::path::Path, name: &str) -> Option<std::path::PathBuf> {
+pub(crate) fn find(dir: &std::path::Path, name: &str) -> Option<std::path::PathBuf> {
     fs::read_dir(dir).ok()?.flatten().find_map(|entry| {
         if entry.file_name() == name { Some(entry.path()) } else { find(&entry.path(), name) }
     })
@@ -81,7 +82,7 @@ fn detached_is_the_jobs_id_and_watching_it_ends_with_the_job() {
     let watched = watcher.wait_with_output().unwrap();
     assert_success(&watched);
     assert!(said(&watched).contains("layer     1/"), "{}", said(&watched));
-    assert!(said(&watched).contains("done      one active, 1/1 node up in "), "{}", said(&watched));
+    assert!(said(&watched).contains("done      1/1 node healthy in "), "{}", said(&watched));
 }
 
 #[test]

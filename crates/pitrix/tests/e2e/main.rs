@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod changes;
 mod installation;
 mod kills;
 mod life;
 mod mistakes;
+mod shells;

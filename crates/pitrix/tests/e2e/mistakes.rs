@@ -24,7 +24,7 @@ fn mistakes_are_answered_with_what_to_do() {
     check(
         &["cluster", "create", "one", "--app", "tiny@1.0.0", "--set", "cluster.node=2"],
         3,
-        "error: --set: `cluster.node` is not a key of this package, did you mean `nodes`?; known here: name, nodes, timeout\n\
+        "error: --set: `cluster.node` is not a key of this package, did you mean `name`?; known here: name, web, timeout\n\
          help: `pitrix app config tiny@1.0.0` lists the keys\n",
     );
     check(
@@ -54,7 +54,7 @@ fn deleting_without_a_terminal_and_without_yes_is_an_error_and_never_hangs() {
     assert_eq!(
         said(&output),
         "error: deleting cluster `one` asks for its name, and there is no terminal to ask on\n\
-         help: add `--yes` to delete it without a question\n"
+         help: add `--yes` to do it without a question\n"
     );
     assert_eq!(here.data(&["cluster", "list", "-o", "name"]), "one\n");
 }
@@ -63,10 +63,10 @@ fn deleting_without_a_terminal_and_without_yes_is_an_error_and_never_hangs() {
 fn a_file_of_answers_is_refused_by_line_and_key() {
     let here = Installation::new();
     let file = here.path("conf.json");
-    fs::write(&file, "{\n  \"cluster\": {\n    \"nodes\": 4\n  }\n}\n").unwrap();
+    fs::write(&file, "{\n  \"cluster\": {\n    \"web\": {\"count\": 4}\n  }\n}\n").unwrap();
     let output = here.run(&["plan", "create", "one", "--app", "tiny@1.0.0", "-f", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(3));
-    let place = format!("{}:3: `cluster.nodes`", file.display());
+    let place = format!("{}:3: `cluster.web.count`", file.display());
     assert!(said(&output).contains(&place), "{}", said(&output));
 }
 
