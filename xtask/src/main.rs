@@ -30,7 +30,7 @@ const VERBS: &[Verb] = &[
     Verb {
         name: "demo",
         options: "",
-        about: "create, use, crash, stop, start and delete a real replicated Redis on this machine",
+        about: "the whole life of a replicated Redis on this machine, with a crash in the middle",
         run: demo::run,
     },
     Verb {
