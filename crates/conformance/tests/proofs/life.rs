@@ -78,8 +78,14 @@ fn appendix_b_11_a_node_that_says_no_to_scaling_in_stops_it_before_anything_is_s
     assert_eq!(world.cloud.instances(), instances);
     let record = cluster(&world);
     assert_eq!((record.status, record.transition), (ClusterStatus::Active, None));
+    assert_eq!(nodes(&world), ["db-1", "db-2", "db-3", "web-1"], "what was not removed is wanted as before");
 
+    let from = commands(&world);
     run(&world, &without(&["db-3"]), JobState::Succeeded);
+    assert!(
+        since(&world, from).iter().any(|ran| ran.contains("db-3") && ran.contains("stop")),
+        "it is stopped"
+    );
     assert_eq!(nodes(&world), ["db-1", "db-2", "web-1"]);
     assert!(!cluster(&world).nodes.contains_key(&"db-3".into()), "what is gone is on no record");
 }

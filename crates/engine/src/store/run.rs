@@ -5,11 +5,11 @@ use super::{
     cluster::{ClusterDoc, word},
     error::failed,
     event::append,
-    job::{job_id, number, unknown},
+    job::{JobDoc, job_id, number, unknown},
     secret::forget,
     *,
 };
-use provider_core::{ActionKind, ClusterStatus, Fold, FoldResult, JobState, Node, NodeId, stored};
+use provider_core::{ActionKind, Change, ClusterStatus, Fold, FoldResult, JobState, Node, NodeId, stored};
 
 impl Store {
     /// Runs a job again that failed or was cancelled: the same plan, without what is done already. Failed
@@ -98,6 +98,27 @@ impl<'a> Row<'a> {
         })
     }
 
+    /// What the job is to change.
+    async fn change(&mut self) -> Result<Change> {
+        let attempt = format!("reading what `{}` changes", job_id(self.n));
+        let doc: String = sqlx::query_scalar("SELECT doc FROM plan WHERE job = ?")
+            .bind(self.n)
+            .fetch_one(&mut *self.db)
+            .await
+            .map_err(failed(attempt))?;
+        Ok(stored::read::<JobDoc>(&doc)?.change)
+    }
+
+    /// The records of the cluster's nodes.
+    async fn nodes(&mut self) -> Result<Vec<(NodeId, Node)>> {
+        let nodes: Vec<(String, String)> = sqlx::query_as("SELECT node, doc FROM node WHERE cluster = ?")
+            .bind(self.cluster.as_str())
+            .fetch_all(&mut *self.db)
+            .await
+            .map_err(failed(format!("reading the nodes of `{}`", self.cluster)))?;
+        nodes.into_iter().map(|(id, doc)| Ok((NodeId::new(id), stored::read(&doc)?))).collect()
+    }
+
     /// Runs a statement about this job, which is `?1`.
     async fn about_job(&mut self, sql: &'static str) -> Result<()> {
         let done = sqlx::query(sql).bind(self.n).execute(&mut *self.db).await;
@@ -133,6 +154,10 @@ async fn retry(row: &mut Row<'_>, now: Timestamp) -> Result<()> {
             .hint("ask for the action anew, so that it is planned for what there is now"));
     }
     row.doc.transition = Some(row.action.transition());
+    if row.action == ActionKind::DeleteClusterNodes {
+        let Change { after, .. } = row.change().await?;
+        row.doc.spec.nodes.retain(|id, _| after.nodes.contains_key(id));
+    }
     row.cluster_revision += 1;
     row.put_cluster().await?;
     row.about_job("DELETE FROM task WHERE job = ?1 AND state <> 'done'").await?;
@@ -173,7 +198,12 @@ async fn end(row: &mut Row<'_>, fold: &Fold, error: Option<Error>, now: Timestam
             row.doc.last_error = None;
             row.doc.joining.clear();
         }
-        _ => row.doc.last_error = error.clone().or(row.doc.last_error.take()),
+        _ => {
+            row.doc.last_error = error.clone().or(row.doc.last_error.take());
+            if row.action == ActionKind::DeleteClusterNodes {
+                want_back(row).await?;
+            }
+        }
     }
     row.put_cluster().await?;
     if matches!(row.status, ClusterStatus::Deleted | ClusterStatus::Ceased) {
@@ -192,23 +222,29 @@ async fn end(row: &mut Row<'_>, fold: &Fold, error: Option<Error>, now: Timestam
     append(row.db, now, row.n, &EventKind::Ended { state, error }).await
 }
 
+/// Wants the nodes again that a removal did not come to remove. They still have their instances, and whatever is
+/// done next must know what they are.
+async fn want_back(row: &mut Row<'_>) -> Result<()> {
+    let Change { before, .. } = row.change().await?;
+    for (id, node) in row.nodes().await? {
+        if let (Some(spec), Some(_)) = (before.spec.nodes.get(&id), node.instance) {
+            row.doc.spec.nodes.insert(id, spec.clone());
+        }
+    }
+    Ok(())
+}
+
 /// Removes the records of nodes that are no longer wanted. One that has a resource on record stays, or nobody
 /// would know of that resource any more.
 async fn forget_nodes(row: &mut Row<'_>) -> Result<()> {
     let attempt = format!("forgetting nodes of `{}`", row.cluster);
-    let nodes: Vec<(String, String)> = sqlx::query_as("SELECT node, doc FROM node WHERE cluster = ?")
-        .bind(row.cluster.as_str())
-        .fetch_all(&mut *row.db)
-        .await
-        .map_err(failed(&attempt))?;
     let ceased = row.status == ClusterStatus::Ceased;
-    for (id, doc) in nodes {
-        let wanted = row.doc.spec.nodes.contains_key(&NodeId::new(id.as_str())) && !ceased;
-        let node: Node = stored::read(&doc)?;
+    for (id, node) in row.nodes().await? {
+        let wanted = row.doc.spec.nodes.contains_key(&id) && !ceased;
         if !wanted && node.instance.is_none() && node.disks.is_empty() {
             sqlx::query("DELETE FROM node WHERE cluster = ? AND node = ?")
                 .bind(row.cluster.as_str())
-                .bind(id)
+                .bind(id.as_str())
                 .execute(&mut *row.db)
                 .await
                 .map_err(failed(&attempt))?;
