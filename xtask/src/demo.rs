@@ -309,9 +309,13 @@ impl Server {
 
 impl Stage {
     fn redis(&self, server: &Server, command: &str) -> Result<String> {
+        self.cli(server, command).output()
+    }
+
+    fn cli(&self, server: &Server, command: &str) -> Cmd {
         let address = ["-h", &server.host, "-p", &server.port];
         let args: Vec<_> = address.into_iter().chain(command.split(' ')).collect();
-        Cmd::new("redis-cli", &args).quiet_env("PATH", &self.path).output()
+        Cmd::new("redis-cli", &args).quiet_env("PATH", &self.path)
     }
 
     /// Sends `command` and waits until every replica has it. Both on one connection: Redis waits for what the
@@ -337,13 +341,15 @@ impl Stage {
         }
     }
 
-    /// The replicas that are in step, as the primary knows them.
+    /// The replicas that are in step, as the primary knows them, once there are so many. After a restart of the
+    /// primary they come back by themselves, each at its own next try.
     fn replicas(&self, primary: &Server, count: usize) -> Result<Vec<Server>> {
-        let replicas = Server::replicas(&self.redis(primary, "info replication")?);
-        match replicas.len() {
-            n if n == count => Ok(replicas),
-            n => Err(format!("the primary knows {n} replicas that are online, expected {count}")),
-        }
+        let known = || {
+            let info = self.cli(primary, "info replication").quiet_output().unwrap_or_default();
+            Server::replicas(&info)
+        };
+        until(&format!("the primary knows {count} replicas that are online"), || known().len() == count)?;
+        Ok(known())
     }
 }
 
