@@ -114,8 +114,7 @@ impl Control {
     pub async fn plan(&self, request: &Request) -> Result<Planned> {
         match request {
             Request::Create { name, app, runtime, conf, volumes_of } => {
-                let runtime = self.store.runtime(runtime).await?;
-                let provider = (self.providers)(&runtime.provider)?;
+                let (runtime, provider) = self.place(runtime).await?;
                 provider.descriptor.check_action(Action::CreateCluster.kind())?;
                 let package = Records::package(&self.store, app).await?;
                 let id = new_cluster_id();
@@ -130,12 +129,11 @@ impl Control {
                 if let Some(from) = volumes_of {
                     change::take_volumes(&mut before, &self.kept_volumes(from, &runtime.id).await?)?;
                 }
-                let change = Change { action: Action::CreateCluster, before, after: parsed.spec };
-                self.split(&provider, runtime, change, parsed.secrets, parsed.warnings).await
+                self.split(&provider, runtime, Action::CreateCluster, before, parsed).await
             }
             Request::Act { cluster, action } => {
                 let before = self.cluster(cluster).await?;
-                let (runtime, provider) = self.place_of(&before).await?;
+                let (runtime, provider) = self.place(&before.runtime).await?;
                 provider.descriptor.check_action(action.kind())?;
                 let parsed = match action {
                     Action::UpgradeCluster { to, .. } => {
@@ -149,23 +147,22 @@ impl Control {
                         warnings: Vec::new(),
                     },
                 };
-                let change = Change { action: action.clone(), before, after: parsed.spec };
-                self.split(&provider, runtime, change, parsed.secrets, parsed.warnings).await
+                self.split(&provider, runtime, action.clone(), before, parsed).await
             }
             Request::Reconfigure { cluster, conf, aim } => {
                 let before = self.cluster(cluster).await?;
-                let (runtime, provider) = self.place_of(&before).await?;
+                let (runtime, provider) = self.place(&before.runtime).await?;
                 let parsed = self.parse(&provider, &before, &before.spec.app, conf).await?;
                 let action = change::of_answers(&before, &parsed.spec, *aim)?;
                 provider.descriptor.check_action(action.kind())?;
-                let change = Change { action, before, after: parsed.spec };
-                self.split(&provider, runtime, change, parsed.secrets, parsed.warnings).await
+                self.split(&provider, runtime, action, before, parsed).await
             }
         }
     }
 
-    async fn place_of(&self, cluster: &Cluster) -> Result<(Runtime, Provider)> {
-        let runtime = self.store.runtime(&cluster.runtime).await?;
+    /// A runtime, and the provider that serves it.
+    pub(crate) async fn place(&self, runtime: &RuntimeId) -> Result<(Runtime, Provider)> {
+        let runtime = self.store.runtime(runtime).await?;
         let provider = (self.providers)(&runtime.provider)?;
         Ok((runtime, provider))
     }
@@ -196,10 +193,18 @@ impl Control {
     /// # Errors
     /// What the provider answered. An agent that does not answer is no error.
     pub async fn observe(&self, cluster: &Cluster) -> Result<BTreeMap<NodeId, NodeFacts>> {
-        let (runtime, provider) = self.place_of(cluster).await?;
-        let look = self.look(runtime).await?;
+        let (runtime, provider) = self.place(&cluster.runtime).await?;
+        self.found(&provider, &self.look(runtime).await?, cluster).await
+    }
+
+    async fn found(
+        &self,
+        provider: &Provider,
+        look: &Look,
+        cluster: &Cluster,
+    ) -> Result<BTreeMap<NodeId, NodeFacts>> {
         let mut facts = BTreeMap::new();
-        for observation in provider.interface.update_cluster_status(&look, cluster).await? {
+        for observation in provider.interface.update_cluster_status(look, cluster).await? {
             let found = NodeFacts { instance: observation.instance, health: None };
             facts.insert(observation.node, found);
         }
@@ -299,20 +304,27 @@ impl Control {
     /// # Errors
     /// `Store` when the credential can't be opened.
     pub async fn look(&self, runtime: Runtime) -> Result<Look> {
-        let credential = self.store.credential(&runtime.id).await?;
         let (_, never) = Cancel::new();
+        self.look_until(runtime, never).await
+    }
+
+    /// As [`look`](Self::look), for what somebody may cancel.
+    pub(crate) async fn look_until(&self, runtime: Runtime, cancel: Cancel) -> Result<Look> {
+        let credential = self.store.credential(&runtime.id).await?;
         let records = Arc::new(self.store.clone());
-        Ok(Look::new(Arc::new(runtime), Arc::new(credential), self.clock.clone(), never, records))
+        Ok(Look::new(Arc::new(runtime), Arc::new(credential), self.clock.clone(), cancel, records))
     }
 
     async fn split(
         &self,
         provider: &Provider,
         runtime: Runtime,
-        mut change: Change,
-        secrets: Vec<(SecretRef, Secret)>,
-        warnings: Vec<String>,
+        action: Action,
+        before: Cluster,
+        wanted: ParsedCluster,
     ) -> Result<Planned> {
+        let ParsedCluster { spec: after, secrets, warnings } = wanted;
+        let mut change = Change { action, before, after };
         let look = self.look(runtime).await?;
         let mut facts = match provider.interface.check_resource(&look, &change).await {
             // Whoever must end it can't wait for a provider that does not answer.
@@ -320,7 +332,7 @@ impl Control {
             facts => facts?,
         };
         if change.action == Action::RecoverClusters {
-            facts.nodes = self.observe(&change.before).await?;
+            facts.nodes = self.found(provider, &look, &change.before).await?;
         }
         if facts.needs_frontgate && change.before.frontgate.is_none() {
             return Err(Error::unsupported(format!(

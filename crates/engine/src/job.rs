@@ -5,8 +5,8 @@ use crate::{
     task::{JobContext, Standing},
 };
 use provider_core::{
-    ActionKind, AgentApi, Cancel, Cluster, Error, Fold, FoldResult, Gateway, Input, JobId, Look, Machine,
-    Output, Plan, Records, Result, Retry, TaskId, TaskOutcome,
+    ActionKind, AgentApi, Cancel, Cluster, Error, Fold, FoldResult, Gateway, Input, JobId, Machine, Output,
+    Plan, Records, Result, Retry, TaskId, TaskOutcome,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -116,19 +116,11 @@ async fn prepare(
     work: &JobWork,
     cluster: Cluster,
 ) -> Result<Arc<JobContext>> {
-    let runtime = control.store.runtime(&cluster.runtime).await?;
-    let provider = (control.providers)(&runtime.provider)?.interface;
-    let credential = control.store.credential(&runtime.id).await?;
-    let records = Arc::new(control.store.clone());
+    let (runtime, provider) = control.place(&cluster.runtime).await?;
     let cluster = Arc::new(RwLock::new(cluster));
-    let look = Look::new(
-        Arc::new(runtime),
-        Arc::new(credential),
-        control.clock.clone(),
-        cancel.clone(),
-        records.clone(),
-    )
-    .of_job(cluster.clone(), Arc::new(work.plan.facts.clone()));
+    let look = control.look_until(runtime, cancel.clone()).await?;
+    let look = look.of_job(cluster.clone(), Arc::new(work.plan.facts.clone()));
+    let records = Arc::new(control.store.clone());
     let agents = AgentApi {
         pilot: control.pilot.clone(),
         cluster: cluster.clone(),
@@ -139,7 +131,7 @@ async fn prepare(
         job: work.info.id.clone(),
         plan: work.plan.clone(),
         cluster,
-        provider,
+        provider: provider.interface,
         agents: Arc::new(agents),
         gateway: gateway.clone(),
         look,

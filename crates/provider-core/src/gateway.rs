@@ -12,7 +12,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 /// A future that the executor owns and runs to its end.
 pub type Detached = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -30,7 +30,7 @@ struct Inner {
     spawn: Spawner,
     crash: Arc<dyn CrashPoint>,
     /// Bounds the requests in flight. A waiting task holds nothing of it.
-    slots: Arc<Semaphore>,
+    slots: Semaphore,
     windows: Mutex<HashMap<(JobId, u32), Window>>,
     resolving: Mutex<HashMap<Token, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -141,7 +141,7 @@ impl Gateway {
             ledger,
             spawn,
             crash,
-            slots: Arc::new(Semaphore::new(in_flight)),
+            slots: Semaphore::new(in_flight),
             windows: Mutex::default(),
             resolving: Mutex::default(),
         }))
@@ -266,8 +266,7 @@ impl Gateway {
         api: &Arc<C::Api>,
         members: &[Member<C>],
     ) -> Result<Vec<Result<C::Reply>>> {
-        let _slot =
-            self.0.slots.acquire().await.map_err(|_| Error::cancelled("the executor is going away"))?;
+        let _slot = self.slot().await?;
         let items = members
             .iter()
             .map(|m| Ok(Intent { key: m.key.clone(), generation: m.generation, body: encode(&m.call)? }))
@@ -277,6 +276,11 @@ impl Gateway {
         let calls: Vec<C> = members.iter().map(|m| m.call.clone()).collect();
         let answer = self.send(api, &batch.token, &calls).await;
         self.settle::<C>(&batch, answer).await
+    }
+
+    /// Room for one more request.
+    async fn slot(&self) -> Result<SemaphorePermit<'_>> {
+        self.0.slots.acquire().await.map_err(|_| Error::cancelled("the executor is going away"))
     }
 
     async fn send<C: CloudCall>(
@@ -357,8 +361,7 @@ impl Gateway {
             }
             Entry::InDoubt(_) => {}
         }
-        let _slot =
-            self.0.slots.acquire().await.map_err(|_| Error::cancelled("the executor is going away"))?;
+        let _slot = self.slot().await?;
         let batch = self.0.ledger.batch(token).await?;
         let calls = batch
             .items
