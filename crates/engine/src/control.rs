@@ -117,6 +117,7 @@ impl Control {
                 let (runtime, provider) = self.place(runtime).await?;
                 provider.descriptor.check_action(Action::CreateCluster.kind())?;
                 let package = Records::package(&self.store, app).await?;
+                provider.descriptor.check_package(app, &package)?;
                 let id = new_cluster_id();
                 let parse = ParseRequest { cluster: &id, app, package: &package, conf, existing: None };
                 let mut parsed = provider.interface.parse_cluster_conf(&parse)?;
@@ -176,6 +177,7 @@ impl Control {
         conf: &Value,
     ) -> Result<ParsedCluster> {
         let package = Records::package(&self.store, app).await?;
+        provider.descriptor.check_package(app, &package)?;
         let with = |conf| {
             let existing = Some(before);
             let request = ParseRequest { cluster: &before.id, app, package: &package, conf, existing };
