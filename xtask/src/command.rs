@@ -23,6 +23,13 @@ impl Cmd {
         Self { command, line }
     }
 
+    /// With more arguments.
+    pub(crate) fn args(mut self, args: &[&str]) -> Self {
+        self.command.args(args);
+        self.line = args.iter().fold(self.line, |line, arg| format!("{line} {}", quoted(arg)));
+        self
+    }
+
     /// The cargo that started us, with `args`.
     pub(crate) fn cargo(args: &[&str]) -> Self {
         let mut cmd = Self::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), args);
@@ -79,6 +86,18 @@ impl Cmd {
             self.command.stderr(Stdio::inherit()).output().map_err(|error| self.not_started(&error))?;
         if !output.status.success() {
             return Err(format!("`{}` ended with {}", self.line, output.status));
+        }
+        String::from_utf8(output.stdout)
+            .map_err(|_| format!("`{}` printed something that is not UTF-8", self.line))
+    }
+
+    /// Runs it without showing it and returns its standard output; a failure is told with what it says on standard
+    /// error. For what is asked often, or may well fail.
+    pub(crate) fn answer(mut self) -> Result<String> {
+        let output = self.command.output().map_err(|error| self.not_started(&error))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("`{}` ended with {}: {}", self.line, output.status, said.trim()));
         }
         String::from_utf8(output.stdout)
             .map_err(|_| format!("`{}` printed something that is not UTF-8", self.line))
