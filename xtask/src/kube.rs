@@ -6,6 +6,8 @@
 
 mod audit;
 mod components;
+#[cfg(test)]
+mod fate;
 mod ports;
 mod programs;
 mod pypi;

@@ -36,8 +36,8 @@ const VERBS: &[Verb] = &[
     },
     Verb {
         name: "test",
-        options: "",
-        about: "everything that has to be green: format, lints, tests, features, docs, licences, demo",
+        options: "[STEP]",
+        about: "everything that has to be green: format, lints, tests, features, docs, licences, Kubernetes, demo",
         run: test::run,
     },
     Verb {

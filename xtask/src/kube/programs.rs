@@ -241,7 +241,7 @@ fn linker_flags(module: &str) -> Result<String> {
     let base = "k8s.io/component-base/version";
     Ok(format!(
         "-s -w -X {base}.gitVersion={kubernetes} -X {base}.gitMajor={major} -X {base}.gitMinor={minor} \
-         -X {base}.gitTreeState=clean -X {REGISTRY}/version.version={}",
+         -X {base}.gitTreeState=clean -X k8s.io/client-go/pkg/version.gitVersion={kubernetes} -X {REGISTRY}/version.version={}",
         version(module, REGISTRY)?
     ))
 }
@@ -348,7 +348,7 @@ mod tests {
                 times.set(times.get() + 1);
                 outcome.clone()
             });
-            assert_eq!((done, times.get()), (outcome.clone(), expected));
+            assert_eq!((done, times.get()), (outcome, expected));
         };
         check("a", Ok(()), 1);
         check("a", Ok(()), 1);
