@@ -115,6 +115,8 @@ impl Run {
                 return Ok(());
             }
         };
+        // No cluster waits for a compiler.
+        Cmd::cargo(&["test", "--no-run", "--workspace", "--tests"]).run()?;
         let cluster = kube::cluster(&self.workspace, &programs)?;
         let passed = self.tally.passed;
         self.tests_with(&["--workspace", "--tests", "--", ON_KUBERNETES], |command| cluster.tell(command))?;
