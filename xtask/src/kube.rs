@@ -1,4 +1,4 @@
-//! `cargo xtask kube up|down|status`: the real control plane of Kubernetes, for tests.
+//! `cargo xtask kube up|down|status|sweep`: the real control plane of Kubernetes, for tests.
 //!
 //! Built from `tools/kube`, with no container engine: etcd, API server, controller manager and scheduler are the real
 //! ones; kwok plays the kubelet, so that no process runs in a pod. A registry for `oci://` charts comes along. A run
@@ -12,6 +12,7 @@ mod ports;
 mod programs;
 mod pypi;
 mod run;
+mod sweep;
 
 use crate::{Options, Result, command::Cmd, workspace::Workspace};
 pub(crate) use programs::Programs;
@@ -22,8 +23,11 @@ use std::path::{Path, PathBuf};
 pub(crate) struct NotHere(pub(crate) String);
 
 pub(crate) fn run(mut options: Options) -> Result<()> {
-    let dir = options.take_value("--dir")?;
     let action = options.take_name().unwrap_or_default();
+    if action == "sweep" {
+        return sweep::run(options);
+    }
+    let dir = options.take_value("--dir")?;
     options.finish()?;
     // Before the workspace is entered: the path is relative to where the command is given.
     let dir =
@@ -48,7 +52,9 @@ pub(crate) fn run(mut options: Options) -> Result<()> {
             run.down()
         }
         "status" => status(&workspace, &run),
-        other => Err(format!("`kube` can't `{other}`\nhint: cargo xtask kube up|down|status [--dir DIR]")),
+        other => Err(format!(
+            "`kube` can't `{other}`\nhint: cargo xtask kube up|down|status [--dir DIR], or sweep CHARTS"
+        )),
     }
 }
 
@@ -77,6 +83,11 @@ const TEST_REGISTRY: &str = "PITRIX_TEST_REGISTRY";
 
 /// The cluster that `PITRIX_TEST_KUBECONFIG` or `KUBECONFIG` names, else a fresh one.
 pub(crate) fn cluster(workspace: &Workspace, programs: &Programs) -> Result<Cluster> {
+    one_more_cluster(workspace, programs, "")
+}
+
+/// As [`cluster`] with a name, for who needs more than one.
+fn one_more_cluster(workspace: &Workspace, programs: &Programs, name: &str) -> Result<Cluster> {
     let given = [TEST_KUBECONFIG, "KUBECONFIG"].into_iter().find_map(|name| {
         let path = std::env::var(name).ok().filter(|path| !path.is_empty())?;
         println!("the cluster is the one that `{name}` names: {path}");
@@ -84,7 +95,7 @@ pub(crate) fn cluster(workspace: &Workspace, programs: &Programs) -> Result<Clus
     });
     let home = workspace.target.join("kube");
     remove_leftovers(&home)?;
-    let dir = home.join(format!("{TEMPORARY}{}", std::process::id()));
+    let dir = home.join(format!("{TEMPORARY}{}{name}", std::process::id()));
     let own = if given.is_some() { Run::only_registry(dir) } else { Run::new(dir) };
     let mut cluster = Cluster { own, given, guard: None, variables: Vec::new() };
     cluster.guard = Some(cluster.own.up(programs, Life::Ours)?);
@@ -130,6 +141,7 @@ fn remove_leftovers(home: &Path) -> Result<()> {
     for entry in std::fs::read_dir(home).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let owner = name.to_str().and_then(|name| name.strip_prefix(TEMPORARY));
+        let owner = owner.map(|rest| rest.split('.').next().unwrap_or(rest));
         if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
             Run::new(entry.path()).down()?;
             pypi::empty(&entry.path())?;

@@ -58,6 +58,12 @@ const VERBS: &[Verb] = &[
         about: "a real Kubernetes on this machine, for tests; `--dir DIR` for one more",
         run: kube::run,
     },
+    Verb {
+        name: "kube",
+        options: "sweep DIR",
+        about: "install each chart with helm and with Pitrix, and compare; `--every N`, `--only TEXT`, `--table FILE`",
+        run: kube::run,
+    },
     Verb { name: "bench", options: "[NAME] [--json]", about: "run one benchmark or all", run: bench::run },
 ];
 

@@ -5,8 +5,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind};
-use std::path::Path;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 
 /// The requests of each user agent by verb.
 #[derive(Debug, Default, PartialEq)]
@@ -49,6 +49,47 @@ fn agent(text: &str) -> String {
     }
 }
 
+/// Counts the requests of one user from one moment to the next.
+#[derive(Debug)]
+pub(super) struct Meter {
+    log: PathBuf,
+    user: &'static str,
+    /// How much of the log was read.
+    position: u64,
+    /// Requests that last: their ends are in the log as well.
+    started: BTreeSet<String>,
+}
+
+impl Meter {
+    pub(super) fn new(log: PathBuf, user: &'static str) -> Self {
+        Self { log, user, position: 0, started: BTreeSet::new() }
+    }
+
+    /// How many requests have come since the last call. The server writes each before it answers.
+    pub(super) fn read(&mut self) -> Result<usize> {
+        let failed = |error| format!("cannot read the audit log: {error}");
+        let mut file = File::open(&self.log).map_err(failed)?;
+        file.seek(SeekFrom::Start(self.position)).map_err(failed)?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(failed)?;
+        // The last line may be half written.
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        self.position += whole as u64;
+        let text = String::from_utf8_lossy(&text[..whole]);
+        Ok(text.lines().filter(|line| self.is_new(line)).count())
+    }
+
+    fn is_new(&mut self, line: &str) -> bool {
+        let Ok(event) = serde_json::from_str::<Value>(line) else { return false };
+        let id = event["auditID"].as_str().unwrap_or_default();
+        match event["stage"].as_str() {
+            _ if event["user"]["username"] != self.user => false,
+            Some("ResponseStarted") => self.started.insert(id.to_owned()),
+            _ => !self.started.remove(id),
+        }
+    }
+}
+
 impl fmt::Display for Requests {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut agents: Vec<_> =
@@ -80,6 +121,27 @@ mod tests {
             counted,
             "      3  helm/v4.3.1: 2 get, 1 watch\n      1  ?: 1 list\n      1  kcm/v1 job-controller: 1 list\n"
         );
+    }
+
+    #[test]
+    fn a_meter_counts_what_came_since() {
+        let log = std::env::temp_dir().join(format!("pitrix-audit-{}", std::process::id()));
+        let mut meter = Meter::new(log.clone(), "helm");
+        let mut check = |more: &str, expected| {
+            let mut file = File::options().create(true).append(true).open(&log).unwrap();
+            std::io::Write::write_all(&mut file, more.as_bytes()).unwrap();
+            assert_eq!(meter.read(), Ok(expected), "{more}");
+        };
+        let line = |id, stage, user| {
+            format!("{{\"auditID\":\"{id}\",\"stage\":\"{stage}\",\"user\":{{\"username\":\"{user}\"}}}}\n")
+        };
+        check(&line(1, "ResponseComplete", "helm"), 1);
+        check(&(line(2, "ResponseStarted", "helm") + &line(3, "ResponseComplete", "admin")), 1);
+        check(&line(2, "ResponseComplete", "helm"), 0);
+        let last = line(4, "ResponseComplete", "helm");
+        check(&last[..9], 0);
+        check(&last[9..], 1);
+        std::fs::remove_file(log).unwrap();
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl Run {
         if self.components.iter().all(Component::starts_first) {
             return Ok(guard);
         }
-        self.wait_for("the API", programs, &["get", "--raw", "/readyz"], &guard)?;
+        self.wait_for("the API", programs, &["get", "--raw", "/readyz"], &mut guard)?;
         for component in self.components.iter().filter(|component| !component.starts_first()) {
             self.start(component, programs, &ports, &mut guard)?;
         }
@@ -118,7 +118,7 @@ impl Run {
             self.kubectl(programs, &["apply", "--filename", &manifest.to_string_lossy()]).answer()?;
         }
         let ready = ["wait", "--for=condition=Ready", "node/node-1", "--timeout=1s"];
-        self.wait_for("the node", programs, &ready, &guard)?;
+        self.wait_for("the node", programs, &ready, &mut guard)?;
         println!("the cluster is up after {:.1} s", started.elapsed().as_secs_f64());
         Ok(guard)
     }
@@ -199,13 +199,11 @@ impl Run {
     }
 
     /// Until `question` is answered well. A process that ended meanwhile is the reason why it never will be.
-    fn wait_for(&self, what: &str, programs: &Programs, question: &[&str], guard: &Guard) -> Result<()> {
+    fn wait_for(&self, what: &str, programs: &Programs, question: &[&str], guard: &mut Guard) -> Result<()> {
         let started = Instant::now();
         loop {
             let Err(error) = self.kubectl(programs, question).answer() else { return Ok(()) };
-            let running = self.running();
-            let ended = |name: &&str| running.iter().all(|process| process.component != *name);
-            if let Some(name) = guard.names().find(ended) {
+            if let Some(name) = guard.ended() {
                 return Err(format!("{name} has ended:\n{}", tail(&self.log(name))));
             }
             if started.elapsed() > PATIENCE {
@@ -249,8 +247,10 @@ impl Guard {
         self.tell(&pid.to_string()).map_err(|error| format!("cannot watch over {name}: {error}"))
     }
 
-    fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.started.iter().map(|(name, _)| *name)
+    /// One that has ended.
+    fn ended(&mut self) -> Option<&'static str> {
+        let mut started = self.started.iter_mut();
+        started.find_map(|(name, child)| matches!(child.try_wait(), Ok(Some(_))).then_some(*name))
     }
 
     fn tell(&mut self, line: &str) -> std::io::Result<()> {
@@ -356,19 +356,21 @@ mod tests {
         assert_eq!(token().len(), 32);
     }
 
+    fn sleep() -> Child {
+        Command::new("sleep").arg("600").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
     #[test]
     fn what_is_ours_ends_with_us() {
         let ended = |life| {
             let mut guard = Guard::new(life).unwrap();
-            let child = Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
+            let child = sleep();
             let pid = child.id();
             guard.watch("sleep", child).unwrap();
             drop(guard);
-            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            if !line.is_empty() {
-                processes::kill(pid).unwrap();
-            }
-            line.is_empty()
+            let lives = Path::new("/proc").join(pid.to_string()).exists();
+            processes::kill(pid).unwrap();
+            !lives
         };
         assert!(ended(Life::Ours));
         assert!(!ended(Life::Detached));
@@ -377,12 +379,22 @@ mod tests {
     #[test]
     fn the_watchman_ends_what_an_aborted_run_left() {
         let mut guard = Guard::new(Life::Ours).unwrap();
-        let mut child = Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
+        let mut child = sleep();
         guard.tell(&child.id().to_string()).unwrap();
         // As the kernel does for a process that was killed.
         let mut watchman = guard.watchman.take().unwrap();
         drop(watchman.stdin.take());
         watchman.wait().unwrap();
         assert!(!child.wait().unwrap().success());
+    }
+
+    #[test]
+    fn one_that_ends_is_noticed() {
+        let mut guard = Guard::new(Life::Detached).unwrap();
+        let mut child = sleep();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        guard.watch("sleep", child).unwrap();
+        assert_eq!(guard.ended(), Some("sleep"));
     }
 }
