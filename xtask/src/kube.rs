@@ -18,6 +18,7 @@ use crate::{Options, Result, command::Cmd, workspace::Workspace};
 pub(crate) use programs::Programs;
 use run::{Guard, Life, Run};
 use std::path::{Path, PathBuf};
+pub(crate) use sweep::dozen;
 
 /// There is no Kubernetes on this machine, and why.
 pub(crate) struct NotHere(pub(crate) String);

@@ -20,6 +20,9 @@ use std::time::Instant;
 /// The variable with the path of the file to which tests append what they skip.
 const SKIPS: &str = "PITRIX_TEST_SKIPS";
 
+/// The variable with the directory of public charts, which are no part of the project.
+const CHARTS: &str = "PITRIX_TEST_CHARTS";
+
 /// Part of the names of all tests that need a cluster.
 const ON_KUBERNETES: &str = "kubernetes::";
 
@@ -120,7 +123,17 @@ impl Run {
         let cluster = kube::cluster(&self.workspace, &programs)?;
         let passed = self.tally.passed;
         self.tests_with(&["--workspace", "--tests", "--", ON_KUBERNETES], |command| cluster.tell(command))?;
-        if self.tally.passed == passed { Err("no test ran".to_owned()) } else { Ok(()) }
+        if self.tally.passed == passed {
+            return Err("no test ran".to_owned());
+        }
+        drop(cluster);
+        match std::env::var_os(CHARTS) {
+            Some(dir) => kube::dozen(&self.workspace, &programs, dir.as_ref()),
+            None => {
+                println!("NOTE no charts are swept: `{CHARTS}` names no directory of public charts");
+                Ok(())
+            }
+        }
     }
 
     fn tests(&mut self, what: &[&str]) -> Result<()> {
