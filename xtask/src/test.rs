@@ -114,7 +114,9 @@ impl Run {
         let programs = match kube::prepare(&self.workspace) {
             Ok(programs) => programs,
             Err(kube::NotHere(why)) => {
-                self.skip("tests on Kubernetes", &why);
+                let list = ["test", "--workspace", "--tests", "--", "--list", ON_KUBERNETES];
+                let list = Cmd::cargo(&list).output()?;
+                names(&list).for_each(|test| self.skip(test, &why));
                 return Ok(());
             }
         };
@@ -223,6 +225,11 @@ impl Tally {
     }
 }
 
+/// The tests that a test harness lists.
+fn names(list: &str) -> impl Iterator<Item = &str> {
+    list.lines().filter_map(|line| line.strip_suffix(": test"))
+}
+
 /// What is wrong with a run whose steps all ended well.
 fn verdict(tally: &Tally, skips: usize, is_whole: bool, is_ci: bool) -> Result<()> {
     if is_whole && tally.passed == 0 {
@@ -254,6 +261,12 @@ mod tests {
         check("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out", 1, 2, 0);
         check("running 5 tests", 0, 0, 0);
         check("test a::b ... ok", 0, 0, 0);
+    }
+
+    #[test]
+    fn tests_that_do_not_run_are_named() {
+        let list = "a::kubernetes::one: test\nb::kubernetes::two: test\n\n2 tests, 0 benchmarks\n";
+        assert_eq!(names(list).collect::<Vec<_>>(), ["a::kubernetes::one", "b::kubernetes::two"]);
     }
 
     #[test]
