@@ -42,7 +42,7 @@ pub(super) fn run(mut options: Options) -> Result<()> {
     let programs = prepare(&workspace).map_err(|NotHere(why)| why)?;
     let ours = if calibrate {
         println!("calibration: helm on both sides, to see what the comparison finds by itself");
-        Tool::Helm(&programs)
+        Tool::Helm
     } else {
         Tool::Pitrix(program.map_or_else(|| build(&workspace), Ok)?)
     };
@@ -69,7 +69,7 @@ fn build(workspace: &Workspace) -> Result<PathBuf> {
 fn sweep(
     workspace: &Workspace,
     programs: &Programs,
-    ours: &Tool<'_>,
+    ours: &Tool,
     cases: &[Case],
     table: &Path,
 ) -> Result<()> {
@@ -78,7 +78,7 @@ fn sweep(
     let (helm_cluster, our_cluster) = (helm_cluster?, our_cluster?);
     let home = our_cluster.own.dir.join("sweep");
     let mut sweep = Sweep {
-        helm: Side::new(Tool::Helm(programs), &helm_cluster, programs, "helm", &home)?,
+        helm: Side::new(Tool::Helm, &helm_cluster, programs, "helm", &home)?,
         ours: Side::new(ours.clone(), &our_cluster, programs, "pitrix", &home)?,
         charts: home.join("charts"),
     };
@@ -110,20 +110,21 @@ fn sweep(
 
 /// A program with the cluster that it works on.
 struct Side<'a> {
-    tool: Tool<'a>,
+    tool: Tool,
+    programs: &'a Programs,
     world: World<'a>,
     home: PathBuf,
 }
 
 impl<'a> Side<'a> {
     fn new(
-        tool: Tool<'a>,
+        tool: Tool,
         cluster: &Cluster,
         programs: &'a Programs,
         user: &'static str,
         home: &Path,
     ) -> Result<Self> {
-        Ok(Self { tool, world: World::new(cluster, programs, user)?, home: home.join(user) })
+        Ok(Self { tool, programs, world: World::new(cluster, programs, user)?, home: home.join(user) })
     }
 
     /// The whole life of a chart, up to the first step that fails. Nothing is left of it afterwards.
@@ -131,7 +132,8 @@ impl<'a> Side<'a> {
         self.world.begin(case)?;
         let kubeconfig = self.world.kubeconfig.clone();
         let home = self.home.clone();
-        let mut work = Work { case, charts, kubeconfig: &kubeconfig, home, apps: Vec::new() };
+        let mut work =
+            Work { case, charts, programs: self.programs, kubeconfig: &kubeconfig, home, apps: Vec::new() };
         let mut life = Vec::new();
         let prepared = self.tool.prepare(&mut work);
         for step in Step::ALL {

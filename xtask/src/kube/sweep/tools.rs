@@ -33,8 +33,8 @@ impl Step {
 
 /// One of the two, and what it needs.
 #[derive(Clone, Debug)]
-pub(super) enum Tool<'a> {
-    Helm(&'a Programs),
+pub(super) enum Tool {
+    Helm,
     /// The binary.
     Pitrix(PathBuf),
 }
@@ -43,6 +43,7 @@ pub(super) enum Tool<'a> {
 pub(super) struct Work<'a> {
     pub(super) case: &'a Case,
     pub(super) charts: &'a Charts,
+    pub(super) programs: &'a Programs,
     pub(super) kubeconfig: &'a str,
     /// For the program's own files.
     pub(super) home: PathBuf,
@@ -50,14 +51,15 @@ pub(super) struct Work<'a> {
     pub(super) apps: Vec<String>,
 }
 
-impl Tool<'_> {
+impl Tool {
     /// What a user did long before: it is not measured.
     pub(super) fn prepare(&self, work: &mut Work<'_>) -> Result<()> {
         let Self::Pitrix(program) = self else { return Ok(()) };
         pypi::empty(&work.home)?;
         let home = crate::kube::made_dir(work.home.clone())?;
-        let kubeconfig = std::fs::read_to_string(work.kubeconfig)
-            .map_err(|error| format!("cannot read `{}`: {error}", work.kubeconfig))?;
+        // Several files may be named, and they may name others: what Pitrix keeps has all in it.
+        let view = ["config", "view", "--raw", "--flatten", "--minify"];
+        let kubeconfig = work.programs.kubectl(work.kubeconfig.as_ref(), &view).answer()?;
         let credential = home.join("credential.json");
         let fields = serde_json::json!({ "kubeconfig": kubeconfig });
         std::fs::write(&credential, fields.to_string())
@@ -79,7 +81,7 @@ impl Tool<'_> {
         let values = work.case.values.as_ref().map(|file| file.to_string_lossy().into_owned());
         let values = values.as_ref().map_or(Vec::new(), |file| vec!["-f", file.as_str()]);
         let command = match self {
-            Self::Helm(programs) => {
+            Self::Helm => {
                 let (first, second) =
                     (work.charts.first.to_string_lossy(), work.charts.second.to_string_lossy());
                 let mut arguments = match step {
@@ -92,7 +94,7 @@ impl Tool<'_> {
                 if step == Step::Install {
                     arguments.extend(values);
                 }
-                programs.helm(&work.home, &arguments).quiet_env("KUBECONFIG", work.kubeconfig)
+                work.programs.helm(&work.home, &arguments).quiet_env("KUBECONFIG", work.kubeconfig)
             }
             Self::Pitrix(program) => {
                 let app = |index: usize| work.apps.get(index).map_or("", String::as_str);
@@ -117,7 +119,7 @@ impl Tool<'_> {
     /// Ends what the program has left running for `work`.
     pub(super) fn end(&self, work: &Work<'_>) -> Result<()> {
         match self {
-            Self::Helm(_) => Ok(()),
+            Self::Helm => Ok(()),
             Self::Pitrix(_) => processes::belonging_to(&work.home).into_iter().try_for_each(processes::kill),
         }
     }
