@@ -99,9 +99,11 @@ impl Run {
     fn ordinary_tests(&mut self) -> Result<()> {
         // What it takes to try volumes with xfs.
         if !is_on_path("mkfs.xfs") && is_debian_root() {
-            let installed = Cmd::new("apt-get", &["update"])
-                .run()
-                .and_then(|()| Cmd::new("apt-get", &["install", "--yes", "xfsprogs"]).run());
+            let installed = Cmd::new("apt-get", &["update"]).run().and_then(|()| {
+                Cmd::new("apt-get", &["install", "--yes", "xfsprogs"])
+                    .quiet_env("DEBIAN_FRONTEND", "noninteractive")
+                    .run()
+            });
             if let Err(error) = installed {
                 println!("NOTE xfsprogs can't be installed: {error}");
             }
