@@ -7,6 +7,7 @@ mod bench;
 mod command;
 mod demo;
 mod deny;
+mod kube;
 mod processes;
 mod redis;
 mod test;
@@ -35,8 +36,8 @@ const VERBS: &[Verb] = &[
     },
     Verb {
         name: "test",
-        options: "",
-        about: "everything that has to be green: format, lints, tests, features, docs, licences, demo",
+        options: "[STEP]",
+        about: "everything that has to be green: format, lints, tests, features, docs, licences, Kubernetes, demo",
         run: test::run,
     },
     Verb {
@@ -50,6 +51,18 @@ const VERBS: &[Verb] = &[
         options: "[--advisories]",
         about: "licences, sources and banned crates; with the option also known vulnerabilities",
         run: deny::run,
+    },
+    Verb {
+        name: "kube",
+        options: "up|down|status",
+        about: "a real Kubernetes on this machine, for tests; `--dir DIR` for one more",
+        run: kube::run,
+    },
+    Verb {
+        name: "kube",
+        options: "sweep DIR",
+        about: "install each chart with helm and with Pitrix, and compare; `--every N`, `--only TEXT`, `--table FILE`",
+        run: kube::run,
     },
     Verb { name: "bench", options: "[NAME] [--json]", about: "run one benchmark or all", run: bench::run },
 ];
@@ -88,6 +101,16 @@ impl Options {
         let before = self.0.len();
         self.0.retain(|arg| arg != flag);
         self.0.len() < before
+    }
+
+    /// The argument after `flag`, if the flag was given.
+    fn take_value(&mut self, flag: &str) -> Result<Option<String>> {
+        let Some(at) = self.0.iter().position(|arg| arg == flag) else { return Ok(None) };
+        if at + 1 == self.0.len() {
+            return Err(format!("`{flag}` wants a value\nhint: `cargo xtask help` lists the options"));
+        }
+        self.0.remove(at);
+        Ok(Some(self.0.remove(at)))
     }
 
     /// The next argument that is not a flag.
