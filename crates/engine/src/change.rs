@@ -1,7 +1,9 @@
 //! What a cluster shall become by an action, and which action other answers ask for. Pure.
 
 use crate::Aim;
-use provider_core::{Action, Cluster, ClusterSpec, Disk, Error, NodeId, Result, RoleName, Rollback, Size};
+use provider_core::{
+    Action, Change, Cluster, ClusterSpec, Disk, Error, NodeId, Result, RoleName, Rollback, Size,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What `before` shall become by `action`, for all actions but those that need a package.
@@ -166,6 +168,24 @@ pub(crate) fn check_upgrade(before: &Cluster, after: &ClusterSpec) -> Result<()>
             .hint(format!("{to} can be reached from: {}", after.upgrade_policy.join(", "))));
     }
     Ok(())
+}
+
+/// Checks that an upgrade that fails can be rolled back.
+///
+/// # Errors
+/// `Invalid` for another action, `Unsupported` when the package says that there is no simple way back.
+pub(crate) fn check_undo(change: &Change) -> Result<()> {
+    let attempt = || format!("upgrading `{}` with a rollback on failure", change.before.spec.name);
+    match (&change.action, change.after.rollback) {
+        (Action::UpgradeCluster { .. }, Rollback::Safe) => Ok(()),
+        (Action::UpgradeCluster { .. }, Rollback::NeedsRestore) => {
+            Err(Error::unsupported(format!("{}: the package says that it needs a restore", attempt())))
+        }
+        (Action::UpgradeCluster { .. }, Rollback::Impossible) => {
+            Err(Error::unsupported(format!("{}: the package says that it is impossible", attempt())))
+        }
+        _ => Err(Error::invalid("only an upgrade can be undone by itself when it fails")),
+    }
 }
 
 /// Which action turns `before` into `after`, for answers that were given for `aim`.

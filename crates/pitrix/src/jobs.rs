@@ -38,8 +38,8 @@ pub(crate) async fn run(verb: JobVerb, site: &Site, screen: &Screen) -> Outcome 
             let calls = store.calls(&job.id).await?;
             let tasks = store.tasks(&job.id).await?;
             let in_doubt = store.in_doubt(Some(&job.id)).await?;
-            let view =
-                JobView::new(&work.info, &calls, site.now()).with_tasks(&work.plan, &tasks, in_doubt.len());
+            let view = JobView::new(&work.info, &calls, site.now());
+            let view = view.with_tasks(work.terms, &work.plan, &tasks, in_doubt.len());
             screen.one(&view, || view.sheet(screen))
         }
         JobVerb::Watch(job) => watch(site, screen, &job.id, Wait { detach: false }, 0).await,

@@ -2,8 +2,10 @@
 
 use crate::scenarios::{cluster, error, look, retry, run, world};
 use conformance::{Ending, NEXT, World, act, create, push, reconfigure};
-use engine::{Accepted, Aim, Request, Submission};
-use provider_core::{Action, ClusterStatus, ErrorKind, JobState, NodeId, Policy, ServiceName, Size};
+use engine::{Aim, EventFilter, EventKind, FollowUp, Request, Terms};
+use provider_core::{
+    Action, ActionKind, ClusterStatus, ErrorKind, JobState, NodeId, Policy, ServiceName, Size,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tokio::sync::Notify;
@@ -296,8 +298,8 @@ fn needs_nothing(world: &World) -> bool {
     look(world, async |control| Ok(control.plan(&act("c", RECOVER)).await?.plan.is_empty()))
 }
 
-#[test]
-fn a_cluster_that_others_link_to_is_not_deleted() {
+/// The cluster `c` with one node, and `d`, which links to it.
+fn linked() -> World {
     let world = active(1, 0, 0);
     look(&world, async |control| {
         let linked = |path: &str, text: String| match path {
@@ -313,7 +315,50 @@ fn a_cluster_that_others_link_to_is_not_deleted() {
     run(&world, &linking, JobState::Succeeded);
     let told = world.pilot.told();
     assert!(told.iter().any(|metadata| metadata["links"]["up"]["hosts"]["db"]["db-1"]["ip"].is_string()));
+    world
+}
 
+#[test]
+fn clusters_that_link_to_one_are_told_by_a_job_that_follows_when_its_addresses_change() {
+    let world = linked();
+    let told = world.pilot.told().len();
+    let job = run(&world, &scale(json!({"cluster": {"db": {"count": 2}}})), JobState::Succeeded);
+    let others = world.pilot.told()[told..].to_vec();
+    assert!(others.iter().any(|metadata| metadata["links"]["up"]["hosts"]["db"]["db-2"]["ip"].is_string()));
+    let events = look(&world, async |control| {
+        let of_job = EventFilter { job: Some(job.id.clone()), cluster: None };
+        control.store.events(0, &of_job, 1000).await
+    });
+    let last = events.last().expect("it has events").kind.clone();
+    let EventKind::Followed { why: FollowUp::Tell, by, cluster } = last else { panic!("{last:?}") };
+    assert_eq!(cluster, "d");
+    let follower = look(&world, async |control| control.store.job(&by).await);
+    assert_eq!(follower.state, JobState::Succeeded);
+    // What does not change them tells nobody.
+    let jobs = look(&world, async |control| control.store.jobs(None).await).len();
+    run(&world, &act("c", Action::RestartClusters), JobState::Succeeded);
+    assert_eq!(look(&world, async |control| control.store.jobs(None).await).len(), jobs + 1);
+}
+
+#[test]
+fn an_upgrade_that_fails_is_undone_by_a_job_that_follows_if_its_terms_say_so() {
+    let world = active(2, 0, 0);
+    world.pilot.end("db start", 2..=2, Ending::Exit(1, "its port is taken"));
+    let undone = look(&world, async |control| {
+        let terms = Terms { undo: true, ..Terms::default() };
+        let job = control.submit_on(&upgrade(), terms).await?.job;
+        world.execute(control, &Notify::new()).await?;
+        let jobs = control.store.jobs(None).await?;
+        assert_eq!(control.store.job(&job).await?.state, JobState::Failed);
+        Ok(jobs.into_iter().next().expect("there are jobs"))
+    });
+    assert_eq!((undone.action, undone.state), (ActionKind::RollbackCluster, JobState::Succeeded));
+    assert_eq!(cluster(&world).spec.app.as_str(), conformance::APP);
+}
+
+#[test]
+fn a_cluster_that_others_link_to_is_not_deleted() {
+    let world = linked();
     for gone in [Action::DeleteClusters { keep_volumes: false, force: false }, Action::CeaseClusters] {
         let (kind, message) = refusal(&world, &act("c", gone));
         assert_eq!(kind, ErrorKind::Conflict);
@@ -375,10 +420,8 @@ fn a_policy_decides_what_a_failure_on_one_node_means_for_the_others() {
         world.pilot.end("db start", 2..=2, Ending::Exit(1, "its port is taken"));
         let from = commands(&world);
         let job = look(&world, async |control| {
-            let planned = control.plan(&act("c", Action::RestartClusters)).await?;
-            let (change, plan) = (planned.change, planned.plan);
-            let submission = Submission { change, plan, policy, secrets: Vec::new() };
-            let Accepted::Job(job) = control.store.accept(submission).await? else { panic!("it is stale") };
+            let terms = Terms { policy, undo: false };
+            let job = control.submit_on(&act("c", Action::RestartClusters), terms).await?.job;
             world.execute(control, &Notify::new()).await?;
             control.store.job(&job).await
         });

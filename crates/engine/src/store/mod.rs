@@ -11,6 +11,7 @@ mod bulk;
 mod cluster;
 mod error;
 mod event;
+mod follow_up;
 mod job;
 mod ledger;
 mod open;
@@ -25,7 +26,8 @@ pub use accept::{Accepted, Submission};
 pub use app::AppVersion;
 pub use cluster::{ClusterFilter, new_cluster_id};
 pub use event::{Event, EventFilter, EventKind};
-pub use job::{CallCount, CallState, InDoubtCall, JobInfo, JobWork, TaskRow, TaskState};
+pub use follow_up::{DueFollowUp, FollowUp};
+pub use job::{CallCount, CallState, InDoubtCall, JobInfo, JobWork, TaskRow, TaskState, Terms};
 pub use tenure::{Recording, TaskReport, Tenure};
 
 use async_trait::async_trait;

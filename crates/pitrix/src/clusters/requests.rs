@@ -13,6 +13,11 @@ use provider_core::{Action, AppVersionId, Error, Records, Result, RoleName, Serv
 use std::path::Path;
 
 impl<W: Args, Y: Args> Deed<W, Y> {
+    /// Whether it is to be undone if it fails.
+    pub(crate) fn undoes(&self) -> bool {
+        matches!(self, Self::Upgrade { upgrade: Upgrade { rollback_on_failure: true, .. }, .. })
+    }
+
     /// What it asks for.
     ///
     /// # Errors
@@ -36,7 +41,7 @@ impl<W: Args, Y: Args> Deed<W, Y> {
                 let size = Size { cpu: size.cpu, memory_mib: size.memory, disk_gib: size.disk };
                 act(&cluster.name, Action::ResizeCluster { roles: [(role.clone(), size)].into() })
             }
-            Self::Upgrade { upgrade: Upgrade { cluster, to, no_backup }, .. } => {
+            Self::Upgrade { upgrade: Upgrade { cluster, to, no_backup, .. }, .. } => {
                 let to = version_of_same_app(site, &cluster.name, to).await?;
                 act(&cluster.name, Action::UpgradeCluster { to, backup: !no_backup })
             }
