@@ -79,6 +79,10 @@ fn resized(mut spec: ClusterSpec, roles: &BTreeMap<RoleName, Size>) -> Result<Cl
 
 fn previous(before: &Cluster) -> Result<ClusterSpec> {
     let attempt = format!("rolling `{}` back from {}", before.spec.name, before.spec.app);
+    if before.previous.is_none() && !before.unsettled.is_empty() {
+        // A rollback has begun and not come to its end.
+        return Ok(before.spec.clone());
+    }
     match before.spec.rollback {
         Rollback::Safe => {}
         Rollback::NeedsRestore => {
@@ -157,7 +161,7 @@ pub(crate) fn check_upgrade(before: &Cluster, after: &ClusterSpec) -> Result<()>
         return Err(Error::invalid(format!("{attempt}: that is another application")));
     }
     let all_there = || before.spec.nodes.keys().all(|id| before.nodes[id].app.as_ref() == Some(&after.app));
-    if from == to && all_there() {
+    if from == to && before.unsettled.is_empty() && all_there() {
         return Err(Error::conflict(format!("{attempt}: it has this version already")));
     }
     if from != to

@@ -186,8 +186,29 @@ fn an_upgrade_whose_second_node_fails_leaves_the_rest_alone_and_is_continued_or_
     let again = since(&base, from);
     assert!(again.contains(&"db-2: db start".to_owned()), "{again:?}");
     assert!(!again.contains(&"db-1: db stop".to_owned()), "it was not reached: {again:?}");
+    assert!(!again.contains(&"db-3: db stop".to_owned()), "nor was it: {again:?}");
     let record = cluster(&base);
     assert_eq!((record.spec.app.as_str(), record.previous), (old, None));
+}
+
+#[test]
+fn a_move_whose_last_node_fails_after_it_was_configured_is_asked_for_once_more() {
+    let world = active(2, 0, 0);
+    let fully_on = |app: &str| versions(&world).iter().all(|node| node.ends_with(app));
+    // Two starts fail: the second one of each move. In between there is the one of the second attempt.
+    for (request, app, failing) in [(upgrade(), "1.1.0", 2), (act("c", ROLLBACK), "1.0.0", 5)] {
+        world.pilot.end("db start", failing..=failing, Ending::Exit(1, "can't read its data"));
+        run(&world, &request, JobState::Failed);
+        assert!(fully_on(app), "{:?}", versions(&world));
+        assert_eq!(cluster(&world).unsettled.len(), 1);
+        let from = commands(&world);
+        run(&world, &request, JobState::Succeeded);
+        let starts = since(&world, from).iter().filter(|ran| ran.ends_with("db start")).count();
+        assert_eq!(starts, 1, "only the node that failed is done once more");
+        assert!(cluster(&world).unsettled.is_empty());
+    }
+    let (kind, _) = refusal(&world, &act("c", ROLLBACK));
+    assert_eq!(kind, ErrorKind::Conflict);
 }
 
 #[test]

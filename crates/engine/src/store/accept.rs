@@ -262,6 +262,7 @@ impl<'a> Acceptance<'a> {
             last_error: before.last_error.clone(),
             joining: self.joining(),
             previous: self.previous(),
+            unsettled: before.unsettled.clone(),
         };
         sqlx::query(concat!(
             "INSERT INTO cluster (id, name, runtime, app, status, revision, links, doc) ",

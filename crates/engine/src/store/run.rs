@@ -11,7 +11,8 @@ use super::{
     *,
 };
 use provider_core::{
-    ActionKind, Change, ClusterSpec, ClusterStatus, Fold, FoldResult, JobState, Node, NodeId, stored,
+    ActionKind, Change, ClusterSpec, ClusterStatus, Fold, FoldResult, JobState, Node, NodeId, TaskId,
+    record_half_moved, stored,
 };
 use std::collections::BTreeMap;
 
@@ -202,14 +203,21 @@ async fn end(row: &mut Row<'_>, fold: &Fold, error: Option<Error>, now: Timestam
             row.status = row.action.leads_to().unwrap_or(row.status);
             row.doc.last_error = None;
             row.doc.joining.clear();
+            if moves_version(row.action) {
+                row.doc.unsettled.clear();
+            }
         }
         _ => {
             row.doc.last_error = error.clone().or(row.doc.last_error.take());
             if row.action == ActionKind::DeleteClusterNodes {
                 want_back(row).await?;
             }
+            if moves_version(row.action) {
+                put_half_moved(row).await?;
+            }
         }
     }
+    row.doc.unsettled.retain(|id| row.doc.spec.nodes.contains_key(id));
     row.put_cluster().await?;
     if matches!(row.status, ClusterStatus::Deleted | ClusterStatus::Ceased) {
         forget(row.db, &secrets_of(&row.cluster)).await?;
@@ -261,6 +269,30 @@ async fn tell_linking(row: &mut Row<'_>) -> Result<()> {
 fn addresses<'a>(spec: &'a ClusterSpec, nodes: &'a BTreeMap<NodeId, Node>) -> BTreeMap<&'a NodeId, &'a str> {
     let address = |id| Some((id, nodes.get(id)?.instance.as_ref()?.private_ip.as_deref()?));
     spec.nodes.keys().filter_map(address).collect()
+}
+
+fn moves_version(action: ActionKind) -> bool {
+    matches!(action, ActionKind::UpgradeCluster | ActionKind::RollbackCluster)
+}
+
+/// Writes down which nodes the job has left between two versions.
+async fn put_half_moved(row: &mut Row<'_>) -> Result<()> {
+    let attempt = || format!("reading how far `{}` came", job_id(row.n));
+    let plan: String = sqlx::query_scalar("SELECT plan FROM plan WHERE job = ?")
+        .bind(row.n)
+        .fetch_one(&mut *row.db)
+        .await
+        .map_err(failed(attempt()))?;
+    let tasks: Vec<(u32, u32, bool)> =
+        sqlx::query_as("SELECT layer, idx, state = 'done' FROM task WHERE job = ?")
+            .bind(row.n)
+            .fetch_all(&mut *row.db)
+            .await
+            .map_err(failed(attempt()))?;
+    let tasks: BTreeMap<_, _> =
+        tasks.into_iter().map(|(layer, index, done)| (TaskId { layer, index }, done)).collect();
+    record_half_moved(&mut row.doc.unsettled, &stored::read(&plan)?, |task| tasks.get(&task).copied());
+    Ok(())
 }
 
 /// Wants the nodes again that a removal did not come to remove. They still have their instances, and whatever is
