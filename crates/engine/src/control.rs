@@ -5,9 +5,9 @@ use crate::{
 };
 use async_trait::async_trait;
 use provider_core::{
-    Action, AppVersionId, Cancel, Change, Clock, Cluster, ClusterStatus, Error, Facts, Health, JobId, Look,
-    NodeFacts, NodeId, ParseRequest, ParsedCluster, Pilot, Plan, Provider, ProviderId, Records, Result,
-    Runtime, RuntimeId, Secret, SecretRef, Secrets, Zone,
+    Action, AppVersionId, Cancel, Change, Clock, Cluster, ClusterStatus, Error, ErrorKind, Facts, Health,
+    JobId, Look, NodeFacts, NodeId, ParseRequest, ParsedCluster, Pilot, Plan, Provider, ProviderId, Records,
+    Result, Runtime, RuntimeId, Secret, SecretRef, Secrets, Zone,
 };
 use serde_json::{Map, Value};
 use std::{
@@ -162,7 +162,10 @@ impl Control {
                 self.split(&provider, runtime, Action::CreateCluster, before, parsed).await
             }
             Request::Act { cluster, action } => {
-                let before = self.cluster(cluster).await?;
+                let before = match action {
+                    Action::CeaseClusters => self.cluster_or_deleted(cluster).await?,
+                    _ => self.cluster(cluster).await?,
+                };
                 let (runtime, provider) = self.place(&before.runtime).await?;
                 provider.descriptor.check_action(action.kind())?;
                 let parsed = match action {
@@ -324,6 +327,21 @@ impl Control {
         } else {
             format!("there are: {}", names.join(", "))
         }))
+    }
+
+    /// The cluster called `name`; when there is none that lives, the newest one that was deleted and not forgotten.
+    ///
+    /// # Errors
+    /// `NotFound`, naming those that live.
+    pub async fn cluster_or_deleted(&self, name: &str) -> Result<Cluster> {
+        let not_found = match self.cluster(name).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => error,
+            found => return found,
+        };
+        let filter = ClusterFilter { deleted: true, ..ClusterFilter::default() };
+        let deleted =
+            |cluster: &Cluster| cluster.status == ClusterStatus::Deleted && cluster.spec.name == name;
+        self.store.clusters(&filter).await?.into_iter().rfind(deleted).ok_or(not_found)
     }
 
     /// The newest deleted cluster called `name` that left volumes on `runtime`.

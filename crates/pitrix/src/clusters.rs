@@ -131,7 +131,11 @@ async fn refresh(site: &Site, screen: &Screen, name: &str) -> Outcome {
 /// Shows what goes with the cluster and asks for its name.
 async fn confirm_delete(site: &Site, screen: &Screen, delete: &Delete) -> Outcome {
     let name = &delete.cluster.name;
-    let view = ClusterView::new(&site.control.cluster(name).await?, None);
+    let cluster = match delete.purge {
+        true => site.control.cluster_or_deleted(name).await?,
+        false => site.control.cluster(name).await?,
+    };
+    let view = ClusterView::new(&cluster, None);
     confirm(screen, name, "deleting", &view.losses(delete.keep_volumes))
 }
 

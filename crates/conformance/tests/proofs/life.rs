@@ -391,6 +391,18 @@ fn a_cluster_that_others_link_to_is_not_deleted() {
 }
 
 #[test]
+fn a_cluster_that_was_deleted_is_purged_with_the_volumes_that_it_left() {
+    let world = active(1, 0, 0);
+    run(&world, &act("c", Action::DeleteClusters { keep_volumes: true, force: false }), JobState::Succeeded);
+    assert!(!world.cloud.volumes().is_empty());
+    run(&world, &act("c", Action::CeaseClusters), JobState::Succeeded);
+    assert!(world.cloud.volumes().is_empty());
+    assert_eq!(cluster(&world).status, ClusterStatus::Ceased);
+    let (kind, _) = refusal(&world, &act("c", Action::CeaseClusters));
+    assert_eq!(kind, ErrorKind::NotFound);
+}
+
+#[test]
 fn what_answers_may_not_change_is_refused() {
     let world = active(1, 0, 1);
     for (aim, conf, part) in [

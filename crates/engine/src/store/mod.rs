@@ -15,6 +15,7 @@ mod follow_up;
 mod job;
 mod ledger;
 mod open;
+mod prune;
 mod reader;
 mod run;
 mod runtime;

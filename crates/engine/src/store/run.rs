@@ -7,6 +7,7 @@ use super::{
     event::append,
     follow_up,
     job::{JobDoc, job_id, number, unknown},
+    prune,
     secret::forget,
     *,
 };
@@ -14,6 +15,7 @@ use provider_core::{
     ActionKind, Change, ClusterSpec, ClusterStatus, Fold, FoldResult, JobState, Node, NodeId, TaskId,
     record_half_moved, stored,
 };
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 impl Store {
@@ -223,6 +225,9 @@ async fn end(row: &mut Row<'_>, fold: &Fold, error: Option<Error>, now: Timestam
         forget(row.db, &secrets_of(&row.cluster)).await?;
     }
     forget_nodes(row).await?;
+    if row.status == ClusterStatus::Ceased {
+        forget_past(row).await?;
+    }
     sqlx::query("UPDATE job SET state = ?, ended = ?, fold = ?, error = ? WHERE n = ?")
         .bind(state.as_str())
         .bind(now.0)
@@ -305,6 +310,30 @@ async fn want_back(row: &mut Row<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Forgets what a cluster was and all jobs but this one. What no call is known to have done stays on record.
+async fn forget_past(row: &mut Row<'_>) -> Result<()> {
+    let jobs: Vec<i64> = sqlx::query_scalar(concat!(
+        "SELECT n FROM job WHERE cluster = ? AND n <> ? ",
+        "AND NOT EXISTS (SELECT 1 FROM call WHERE job = job.n AND state = 'intent')"
+    ))
+    .bind(row.cluster.as_str())
+    .bind(row.n)
+    .fetch_all(&mut *row.db)
+    .await
+    .map_err(failed(format!("looking for the jobs of `{}`", row.cluster)))?;
+    prune::forget(row.db, &jobs).await?;
+    let spec = &mut row.doc.spec;
+    (spec.conf, spec.display_tabs) = (Value::Null, Value::Null);
+    spec.description.clear();
+    spec.roles.clear();
+    spec.nodes.clear();
+    spec.links.clear();
+    spec.endpoints.clear();
+    row.doc.previous = None;
+    row.doc.unsettled.clear();
+    row.put_cluster().await
 }
 
 /// Removes the records of nodes that are no longer wanted. One that has a resource on record stays, or nobody

@@ -1,8 +1,8 @@
 use crate::fixture::*;
 use engine::{Accepted, EventFilter, EventKind, FollowUp, Recording, Store, TaskState, Tenure, Terms};
 use provider_core::{
-    Action, ClusterStatus, Entry, Error, ErrorKind, Fact, FoldResult, Handle, InstanceReady, JobId, JobState,
-    Ledger, NodeId, Records, Timestamp,
+    Action, ActionKind, ClusterStatus, Entry, Error, ErrorKind, Fact, FoldResult, Handle, InstanceReady,
+    JobId, JobState, Ledger, NodeId, Records, Timestamp,
 };
 use std::sync::RwLock;
 
@@ -263,4 +263,62 @@ async fn those_who_link_to_a_cluster_are_told_once_its_addresses_are_others() {
     let told: Vec<_> =
         events.iter().filter(|event| matches!(event.kind, EventKind::NotFollowed { .. })).collect();
     assert_eq!(told.len(), 1);
+}
+
+#[tokio::test]
+async fn old_jobs_are_forgotten_but_for_those_that_may_still_matter() {
+    let dir = temp();
+    let store = store(&dir).await;
+    let tenure = store.take_over().await.unwrap();
+    created(&store, &tenure, "db").await;
+    let restart = async || accept(&store, act(&store, "db", Action::RestartClusters).await).await;
+    let doubtful = restart().await;
+    tenure.begin(&batch(&doubtful, [0], 0)).await.unwrap();
+    tenure.end(&doubtful, &fold(FoldResult::Failed), None).await.unwrap();
+    let newest = restart().await;
+    call(&tenure, &newest, 0).await;
+    tenure.end(&newest, &fold(FoldResult::Failed), None).await.unwrap();
+    created(&store, &tenure, "gone").await;
+    let delete = accept(&store, act(&store, "gone", DELETE).await).await;
+    tenure.end(&delete, &fold(FoldResult::Succeeded), None).await.unwrap();
+    created(&store, &tenure, "other").await;
+
+    // The clock stands still: nothing is a day old, and everything is no day old.
+    assert_eq!(store.forget_jobs(1).await.unwrap(), 0);
+    assert_eq!(store.forget_jobs(0).await.unwrap(), 3);
+    let left: Vec<_> = store.jobs(None).await.unwrap().into_iter().map(|job| job.id.to_string()).collect();
+    assert_eq!(left, ["j-6", "j-3", "j-2"], "the newest of all, of a live cluster, and with a call in doubt");
+    assert_eq!(store.forget_jobs(0).await.unwrap(), 0);
+    for table in ["event", "plan"] {
+        let sql = if table == "event" {
+            "SELECT DISTINCT job || '' FROM event"
+        } else {
+            "SELECT job || '' FROM plan"
+        };
+        assert_eq!(rows(&dir, sql).await, ["2", "3", "6"], "{table}");
+    }
+    store.retry(&newest).await.unwrap();
+
+    assert_eq!(store.kept_days().await.unwrap(), None);
+    store.keep_days(Some(30)).await.unwrap();
+    assert_eq!(store.kept_days().await.unwrap(), Some(30));
+}
+
+#[tokio::test]
+async fn of_a_ceased_cluster_its_name_and_its_last_job_are_left() {
+    let dir = temp();
+    let store = store(&dir).await;
+    let tenure = store.take_over().await.unwrap();
+    created(&store, &tenure, "db").await;
+    for action in [DELETE, Action::CeaseClusters] {
+        let before = store.cluster(&"cl-db".into()).await.unwrap().unwrap();
+        let after = before.spec.clone();
+        let job = accept(&store, change(before, action, after)).await;
+        tenure.end(&job, &fold(FoldResult::Succeeded), None).await.unwrap();
+    }
+    let left = store.cluster(&"cl-db".into()).await.unwrap().unwrap();
+    assert_eq!((left.status, left.spec.name.as_str()), (ClusterStatus::Ceased, "db"));
+    assert!(left.spec.nodes.is_empty() && left.nodes.is_empty() && left.spec.roles.is_empty());
+    let jobs = store.jobs(None).await.unwrap();
+    assert_eq!(jobs.iter().map(|job| job.action).collect::<Vec<_>>(), [ActionKind::CeaseClusters]);
 }

@@ -300,7 +300,7 @@ pub(crate) struct Delete {
     /// End it even if machines or credentials are gone; names what could not be proved deleted
     #[arg(long)]
     pub(crate) force: bool,
-    /// Forget everything but its name as well
+    /// Forget everything but its name and this last job as well; also for one that was deleted before
     #[arg(long, conflicts_with_all = ["keep_volumes", "force"])]
     pub(crate) purge: bool,
 }

@@ -214,6 +214,16 @@ fn kept_volumes_can_be_taken_over_and_a_purge_leaves_nothing() {
     assert_success(&purged);
     assert!(said(&purged).contains("done      two deleted and forgotten in "), "{}", said(&purged));
     assert!(said(&purged).contains("clean     0 instances, 0 volumes left on `local`"), "{}", said(&purged));
+    // What was deleted before can be forgotten later.
+    let purged = here.run(&["cluster", "delete", "one", "--yes", "--purge"]);
+    assert_success(&purged);
+    let all = here.json(&["cluster", "list", "--deleted"]);
+    assert!(all.as_array().unwrap().iter().all(|cluster| cluster["status"] == "ceased"), "{all}");
+    assert_eq!(here.data(&["job", "list", "-o", "name"]).lines().count(), 2, "the last one of each");
+    let pruned = here.run(&["job", "prune", "--older-than", "0", "--from-now-on"]);
+    assert!(said(&pruned).contains("from now on those older than 0 days are"), "{}", said(&pruned));
+    assert_eq!(here.data(&["job", "list", "-o", "name"]).lines().count(), 1);
+    assert_eq!(here.json(&["doctor"])["jobsKeptDays"], 0);
 }
 
 #[test]
