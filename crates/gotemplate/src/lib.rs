@@ -4,10 +4,13 @@ mod call;
 mod functions;
 mod kind;
 mod map;
+mod number;
 mod object;
 mod print;
 mod runtime;
+mod unicode;
 mod value;
+pub mod yaml;
 
 pub use call::{Call, Entry, Function, FunctionError, Functions};
 pub use kind::{Element, Integer, Kind, MapType};
