@@ -1,10 +1,12 @@
 //! How a function of a template is declared and called.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::builtins::{BUILTINS, ENGINE};
 use crate::kind::{Integer, Kind};
 use crate::map::{List, Map};
 use crate::runtime::Runtime;
@@ -42,17 +44,32 @@ impl Entry {
 #[derive(Clone)]
 pub struct Functions {
     table: Arc<BTreeMap<&'static str, Entry>>,
+    /// Whether `include` and `tpl` are the engine's.
+    engine: bool,
 }
 
 impl Functions {
     /// The functions of Helm charts: those of `text/template`, of sprig and of Helm itself.
     pub fn helm() -> Functions {
-        Functions::of(crate::functions::library())
+        let entries = crate::functions::library().into_iter().chain(ENGINE.iter().copied());
+        Functions { engine: true, ..Functions::of(entries) }
     }
 
     /// Just these, beside those of `text/template` itself, which are always there.
     pub fn of(entries: impl IntoIterator<Item = Entry>) -> Functions {
-        Functions { table: Arc::new(entries.into_iter().map(|entry| (entry.name, entry)).collect()) }
+        let all = BUILTINS.iter().copied().chain(entries);
+        Functions { table: Arc::new(all.map(|entry| (entry.name, entry)).collect()), engine: false }
+    }
+
+    /// Whether `include` and `tpl` are there.
+    pub(crate) fn has_engine(&self) -> bool {
+        self.engine
+    }
+
+    /// Whether a function of `text/template` is the original one.
+    pub(crate) fn is_builtin(&self, name: &str) -> bool {
+        let original = BUILTINS.iter().find(|entry| entry.name == name);
+        original.zip(self.get(name)).is_some_and(|(original, entry)| std::ptr::fn_addr_eq(original.call, entry.call))
     }
 
     /// A function by its name.
@@ -73,6 +90,8 @@ pub enum FunctionError {
     Failed(String),
     /// An argument is of the wrong type: the message is shown as it is, as Go does before it calls a function.
     Argument(String),
+    /// The template's author refuses, with a message that is shown first: `fail` and `required`.
+    Refused(String),
     /// A limit of the session is reached; nothing in a template can go on after it.
     Limit(String),
     /// The reason is recorded already, by the render inside this one.
@@ -91,6 +110,7 @@ impl fmt::Display for FunctionError {
         match self {
             FunctionError::Failed(message)
             | FunctionError::Argument(message)
+            | FunctionError::Refused(message)
             | FunctionError::Limit(message) => out.write_str(message),
             FunctionError::Recorded => out.write_str("a nested template failed"),
         }
@@ -104,12 +124,14 @@ pub struct Call<'a> {
     name: &'a str,
     args: &'a [Value],
     runtime: &'a Runtime,
+    /// The argument that was asked for last: an error about a type is about that one.
+    asked: Cell<usize>,
 }
 
 impl<'a> Call<'a> {
     /// A call. The engine makes them; this is for tests of functions.
     pub fn new(name: &'a str, args: &'a [Value], runtime: &'a Runtime) -> Call<'a> {
-        Call { name, args, runtime }
+        Call { name, args, runtime, asked: Cell::new(0) }
     }
 
     /// The name under which the function was called.
@@ -124,7 +146,13 @@ impl<'a> Call<'a> {
 
     /// The argument at an index, for a parameter of the type `interface {}`; nil if it is not there.
     pub fn value(&self, index: usize) -> &'a Value {
+        self.asked.set(index);
         self.args.get(index).unwrap_or(&Value::Nil)
+    }
+
+    /// The argument that an error about a type is about.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.get()
     }
 
     /// The runtime.

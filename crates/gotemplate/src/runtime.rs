@@ -82,13 +82,13 @@ pub struct Limits {
     pub output_bytes: u64,
     /// Bytes of a single value that a function makes.
     pub value_bytes: usize,
-    /// How deep one name may be included in itself; Helm's limit is 1,000.
+    /// How deep one name may be included in itself; Helm's limit is 1,000. Twice as much for all names together.
     pub depth: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { steps: 200_000_000, output_bytes: 1 << 30, value_bytes: 64 << 20, depth: 1000 }
+        Limits { steps: 20_000_000, output_bytes: 256 << 20, value_bytes: 64 << 20, depth: 1000 }
     }
 }
 
