@@ -74,7 +74,12 @@ impl Error {
     }
 
     pub(crate) fn parse(message: impl Into<String>, location: Location) -> Error {
-        Error { kind: ErrorKind::Parse, message: message.into(), location: Some(location), frames: Vec::new() }
+        Error {
+            kind: ErrorKind::Parse,
+            message: message.into(),
+            location: Some(location),
+            frames: Vec::new(),
+        }
     }
 
     pub(crate) fn execution(kind: ErrorKind, message: String, frame: Frame) -> Error {

@@ -39,8 +39,16 @@ pub(crate) struct Lowered {
 pub(crate) fn lower(body: &List, functions: &Functions, first: usize) -> Lowered {
     let root = Variable { go: "$".into(), tera: ROOT.to_owned(), boxed: false };
     let dot = Dot { tera: ROOT.to_owned(), boxed: false };
-    let mut lowerer =
-        Lowerer { functions, out: String::new(), sites: Vec::new(), names: Vec::new(), fresh: 0, first, scope: vec![root], dot };
+    let mut lowerer = Lowerer {
+        functions,
+        out: String::new(),
+        sites: Vec::new(),
+        names: Vec::new(),
+        fresh: 0,
+        first,
+        scope: vec![root],
+        dot,
+    };
     lowerer.list(body);
     Lowered { source: lowerer.out, sites: lowerer.sites, names: lowerer.names }
 }
@@ -240,7 +248,7 @@ impl Lowerer<'_> {
     fn range(&mut self, pipe: &Pipe, body: &List, otherwise: Option<&List>) {
         // The pipeline does not see its own variables, and they are not set by it but by each turn.
         let code = self.commands(pipe);
-        let place = Place { kind: NodeKind::Pipe, offset: pipe.offset };
+        let place = expression::end_of(pipe);
         let input = self.text(code, pipe.offset);
         let (word, op) =
             if pipe.variables.len() > 1 { ("pairs", Op::Pairs) } else { ("elements", Op::Elements) };
