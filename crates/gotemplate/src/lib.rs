@@ -33,6 +33,7 @@ mod lexer;
 mod literal;
 mod lower;
 mod map;
+mod number;
 mod object;
 mod parser;
 mod print;
@@ -40,7 +41,9 @@ mod runtime;
 mod site;
 mod source;
 mod templates;
+mod unicode;
 mod value;
+pub mod yaml;
 
 pub use call::{Call, Entry, Function, FunctionError, Functions};
 pub use error::{Error, ErrorKind, Frame, Via};
