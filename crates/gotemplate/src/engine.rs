@@ -102,7 +102,7 @@ impl<'a> Filter<&'a tera::Value, TeraResult<tera::Value>> for SiteFilter {
             return Err(tera::Error::message("a template is rendered outside of its session"));
         };
         let site = &self.code.sites[self.index];
-        let result = inner.carry_out(&self.code, site, input, &kwargs);
+        let result = inner.carry_out(site, input, &kwargs);
         result.map_err(|failure| {
             inner.note(&self.code, failure);
             tera::Error::message("failed")
@@ -155,7 +155,6 @@ impl Inner {
 
     fn carry_out(
         &self,
-        code: &Code,
         site: &Site,
         input: &tera::Value,
         kwargs: &Kwargs,
