@@ -78,6 +78,9 @@ impl Engine {
         }
         inner.named(name, data).map_err(|error| match inner.error.borrow_mut().take() {
             Some(first) => first,
+            None if matches!(error, FunctionError::Limit(_)) => {
+                Error::placeless(ErrorKind::Limit, error.to_string())
+            }
             None => Error::internal(error.to_string()),
         })
     }
@@ -153,12 +156,7 @@ impl Inner {
         *slot = Some(Error::execution(kind, message, frame));
     }
 
-    fn carry_out(
-        &self,
-        site: &Site,
-        input: &tera::Value,
-        kwargs: &Kwargs,
-    ) -> Result<tera::Value, Failure> {
+    fn carry_out(&self, site: &Site, input: &tera::Value, kwargs: &Kwargs) -> Result<tera::Value, Failure> {
         let at = Failure::at(site.place);
         self.runtime.spend(1).map_err(&at)?;
         let value = match &site.op {
