@@ -13,10 +13,22 @@ pub(crate) enum Node {
     /// Prints a pipeline, or declares or assigns its variables.
     Action(Pipe),
     /// `if` and `with`, with all that `else if` and `else with` add.
-    Branch { arms: Vec<Arm>, otherwise: Option<List> },
-    Range { pipe: Pipe, body: List, otherwise: Option<List> },
+    Branch {
+        arms: Vec<Arm>,
+        otherwise: Option<List>,
+    },
+    Range {
+        pipe: Pipe,
+        body: List,
+        otherwise: Option<List>,
+    },
     /// `template` and `block`.
-    Template { offset: usize, name: Arc<str>, quoted: Arc<str>, pipe: Option<Pipe> },
+    Template {
+        offset: usize,
+        name: Arc<str>,
+        quoted: Arc<str>,
+        pipe: Option<Pipe>,
+    },
     Break,
     Continue,
 }

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use crate::call::{Call, Entry, FunctionError};
 use crate::format::{sprint, sprintf};
 use crate::kind::Kind;
+use crate::runtime::Runtime;
 use crate::value::Value;
 
 /// What is always there. `and` and `or` are compiled away where nobody replaces them.
@@ -107,7 +108,9 @@ fn index(call: &mut Call<'_>) -> Result<Value, FunctionError> {
         item = match &item {
             Value::Nil => return Err(FunctionError::failed("index of nil pointer")),
             Value::Map(map) => match (key, map.map_type()) {
-                (Value::Nil, _) => return Err(FunctionError::failed("value is nil; should be of type string")),
+                (Value::Nil, _) => {
+                    return Err(FunctionError::failed("value is nil; should be of type string"));
+                }
                 (key, map_type) => match key.as_str() {
                     Some(key) => map.get(key).unwrap_or_else(|| Value::missing_in(map_type)),
                     None => {
@@ -171,7 +174,10 @@ fn slice(call: &mut Call<'_>) -> Result<Value, FunctionError> {
         other => match other.as_bytes() {
             Some(bytes) => bytes.len(),
             None => {
-                return Err(FunctionError::failed(format_args!("can't slice item of type {}", other.type_name())));
+                return Err(FunctionError::failed(format_args!(
+                    "can't slice item of type {}",
+                    other.type_name()
+                )));
             }
         },
     };
@@ -212,14 +218,12 @@ fn basic(value: &Value) -> Basic {
     }
 }
 
-const INCOMPATIBLE: &str = "incompatible types for comparison";
-
-fn equal(one: &Value, two: &Value) -> Result<bool, FunctionError> {
+fn equal(one: &Value, two: &Value, runtime: &Runtime) -> Result<bool, FunctionError> {
     let (basic_one, basic_two) = (basic(one), basic(two));
     match (one, two) {
         (Value::Integer(_, one), Value::Integer(_, two)) => return Ok(one == two),
         (Value::Nil, _) | (_, Value::Nil) => return Ok(one.is_nil() && two.is_nil()),
-        _ if basic_one != basic_two => return Err(FunctionError::failed(INCOMPATIBLE)),
+        _ if basic_one != basic_two => return Err(incompatible(one, two)),
         _ => {}
     }
     Ok(match (one, two) {
@@ -228,14 +232,19 @@ fn equal(one: &Value, two: &Value) -> Result<bool, FunctionError> {
         (Value::Object(one), Value::Object(two)) => one.equal(&**two),
         _ if basic_one == Basic::String => one.as_bytes() == two.as_bytes(),
         _ => {
-            return Err(FunctionError::failed(format_args!("non-comparable type {}", shown(one, two))));
+            let shown = sprintf("%s", std::slice::from_ref(one), runtime)?;
+            let shown = String::from_utf8_lossy(&shown);
+            return Err(FunctionError::failed(format_args!(
+                "non-comparable type {shown}: {}",
+                one.type_name()
+            )));
         }
     })
 }
 
-fn shown(one: &Value, two: &Value) -> String {
-    let value = if matches!(one, Value::Map(_) | Value::List(_) | Value::Bytes(_)) { one } else { two };
-    value.type_name().to_owned()
+fn incompatible(one: &Value, two: &Value) -> FunctionError {
+    let (one, two) = (one.type_name(), two.type_name());
+    FunctionError::failed(format_args!("incompatible types for comparison: {one} and {two}"))
 }
 
 fn eq(call: &mut Call<'_>) -> Result<Value, FunctionError> {
@@ -246,7 +255,7 @@ fn eq(call: &mut Call<'_>) -> Result<Value, FunctionError> {
         return Err(FunctionError::failed("missing argument for comparison"));
     }
     for other in others {
-        if equal(first, other)? {
+        if equal(first, other, call.runtime())? {
             return Ok(true.into());
         }
     }
@@ -254,14 +263,14 @@ fn eq(call: &mut Call<'_>) -> Result<Value, FunctionError> {
 }
 
 fn ne(call: &mut Call<'_>) -> Result<Value, FunctionError> {
-    Ok((!equal(call.value(0), call.value(1))?).into())
+    Ok((!equal(call.value(0), call.value(1), call.runtime())?).into())
 }
 
 fn less(one: &Value, two: &Value) -> Result<bool, FunctionError> {
     let order = match (one, two) {
         (Value::Integer(_, one), Value::Integer(_, two)) => Some(one.cmp(two)),
         (Value::Float(one), Value::Float(two)) => one.partial_cmp(two),
-        _ if basic(one) != basic(two) => return Err(FunctionError::failed(INCOMPATIBLE)),
+        _ if basic(one) != basic(two) => return Err(incompatible(one, two)),
         _ if basic(one) == Basic::String => Some(one.as_bytes().cmp(&two.as_bytes())),
         _ => return Err(FunctionError::failed("invalid type for comparison")),
     };
@@ -274,12 +283,12 @@ fn lt(call: &mut Call<'_>) -> Result<Value, FunctionError> {
 
 fn le(call: &mut Call<'_>) -> Result<Value, FunctionError> {
     let (one, two) = (call.value(0), call.value(1));
-    Ok((less(one, two)? || equal(one, two)?).into())
+    Ok((less(one, two)? || equal(one, two, call.runtime())?).into())
 }
 
 fn gt(call: &mut Call<'_>) -> Result<Value, FunctionError> {
     let (one, two) = (call.value(0), call.value(1));
-    Ok((!less(one, two)? && !equal(one, two)?).into())
+    Ok((!less(one, two)? && !equal(one, two, call.runtime())?).into())
 }
 
 fn ge(call: &mut Call<'_>) -> Result<Value, FunctionError> {
@@ -362,4 +371,3 @@ fn urlquery(call: &mut Call<'_>) -> Result<Value, FunctionError> {
     }
     Ok(out.into())
 }
-

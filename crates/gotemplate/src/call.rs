@@ -69,7 +69,9 @@ impl Functions {
     /// Whether a function of `text/template` is the original one.
     pub(crate) fn is_builtin(&self, name: &str) -> bool {
         let original = BUILTINS.iter().find(|entry| entry.name == name);
-        original.zip(self.get(name)).is_some_and(|(original, entry)| std::ptr::fn_addr_eq(original.call, entry.call))
+        original
+            .zip(self.get(name))
+            .is_some_and(|(original, entry)| std::ptr::fn_addr_eq(original.call, entry.call))
     }
 
     /// A function by its name.

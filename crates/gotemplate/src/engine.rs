@@ -78,6 +78,9 @@ impl Engine {
         }
         inner.named(name, data).map_err(|error| match inner.error.borrow_mut().take() {
             Some(first) => first,
+            None if matches!(error, FunctionError::Limit(_)) => {
+                Error::placeless(ErrorKind::Limit, error.to_string())
+            }
             None => Error::internal(error.to_string()),
         })
     }
@@ -102,7 +105,7 @@ impl<'a> Filter<&'a tera::Value, TeraResult<tera::Value>> for SiteFilter {
             return Err(tera::Error::message("a template is rendered outside of its session"));
         };
         let site = &self.code.sites[self.index];
-        let result = inner.carry_out(&self.code, site, input, &kwargs);
+        let result = inner.carry_out(site, input, &kwargs);
         result.map_err(|failure| {
             inner.note(&self.code, failure);
             tera::Error::message("failed")
@@ -153,13 +156,7 @@ impl Inner {
         *slot = Some(Error::execution(kind, message, frame));
     }
 
-    fn carry_out(
-        &self,
-        code: &Code,
-        site: &Site,
-        input: &tera::Value,
-        kwargs: &Kwargs,
-    ) -> Result<tera::Value, Failure> {
+    fn carry_out(&self, site: &Site, input: &tera::Value, kwargs: &Kwargs) -> Result<tera::Value, Failure> {
         let at = Failure::at(site.place);
         self.runtime.spend(1).map_err(&at)?;
         let value = match &site.op {
@@ -183,7 +180,7 @@ impl Inner {
             }
             Op::Tpl { arguments, nodes } => {
                 let arguments = self.arguments(arguments, input, kwargs);
-                self.tpl(code, &arguments, nodes, site.place)?
+                self.tpl(&arguments, nodes, site.place)?
             }
             Op::Template(name) => {
                 if self.find(name).is_none() {
@@ -257,7 +254,13 @@ impl Inner {
         slots.iter().map(take).collect()
     }
 
-    fn call(&self, entry: &Entry, arguments: &[Value], nodes: &[Place], place: Place) -> Result<Value, Failure> {
+    fn call(
+        &self,
+        entry: &Entry,
+        arguments: &[Value],
+        nodes: &[Place],
+        place: Place,
+    ) -> Result<Value, Failure> {
         let mut call = Call::new(entry.name, arguments, &self.runtime);
         (entry.call)(&mut call).map_err(|error| {
             let place = match error {
@@ -281,7 +284,9 @@ impl Inner {
     /// Renders the template `name`.
     fn named(&self, name: &str, data: &Value) -> Result<String, FunctionError> {
         let Some(found) = self.find(name) else {
-            return Err(FunctionError::Failed(format!("no template {name:?} associated with template \"gotpl\"")));
+            return Err(FunctionError::Failed(format!(
+                "template: no template {name:?} associated with template \"gotpl\""
+            )));
         };
         let program = match &found {
             Found::Local(program) => &**program,
@@ -307,7 +312,8 @@ impl Inner {
         let mut context = Context::new();
         context.insert_value(ROOT, self.give(data.clone())?);
         let limits = self.runtime.limits();
-        let mut sink = Sink { text: Vec::new(), written: &self.written, limit: limits.output_bytes, over: false };
+        let mut sink =
+            Sink { text: Vec::new(), written: &self.written, limit: limits.output_bytes, over: false };
         let result = program.tera.render_to(tera_name, &context, &mut sink);
         if sink.over {
             return Err(FunctionError::Limit(format!(
@@ -326,23 +332,21 @@ impl Inner {
 
     fn include(&self, arguments: &[Value], nodes: &[Place], place: Place) -> Result<Value, Failure> {
         let call = Call::new("include", arguments, &self.runtime);
-        let name = call.string(0).map_err(|error| Failure::at(nodes.first().copied().unwrap_or(place))(error))?;
+        let name =
+            call.string(0).map_err(|error| Failure::at(nodes.first().copied().unwrap_or(place))(error))?;
         let failed = |error| Failure {
             function: Some("include"),
             via: Some(Via::Include),
             ..Failure::at(place)(error)
         };
-        let error = |error| match error {
-            FunctionError::Failed(message) => FunctionError::Failed(message),
-            other => other,
-        };
-        self.named(&name, call.value(1)).map(Value::from).map_err(|e| failed(error(e)))
+        self.named(&name, call.value(1)).map(Value::from).map_err(failed)
     }
 
     /// Renders a text as a template, with what it defines visible inside it only.
-    fn tpl(&self, code: &Code, arguments: &[Value], nodes: &[Place], place: Place) -> Result<Value, Failure> {
+    fn tpl(&self, arguments: &[Value], nodes: &[Place], place: Place) -> Result<Value, Failure> {
         let call = Call::new("tpl", arguments, &self.runtime);
-        let text = call.string(0).map_err(|error| Failure::at(nodes.first().copied().unwrap_or(place))(error))?;
+        let text =
+            call.string(0).map_err(|error| Failure::at(nodes.first().copied().unwrap_or(place))(error))?;
         let failed = |error| Failure {
             function: Some("tpl"),
             via: Some(Via::Tpl),
@@ -353,7 +357,7 @@ impl Inner {
             return Ok(Value::from(text.replace("<no value>", "")));
         }
         self.runtime.spend(text.len()).map_err(failed)?;
-        let program = self.compiled(code, &text).map_err(failed)?;
+        let program = self.compiled(&text).map_err(failed)?;
         let limit = self.runtime.limits().depth;
         if self.depth.get() >= limit {
             return Err(failed(FunctionError::Limit(format!("tpl is nested more than {limit} deep"))));
@@ -367,7 +371,7 @@ impl Inner {
         result.map(|text| Value::from(text.replace("<no value>", ""))).map_err(failed)
     }
 
-    fn compiled(&self, _: &Code, text: &Rc<str>) -> Result<Rc<Program>, FunctionError> {
+    fn compiled(&self, text: &Rc<str>) -> Result<Rc<Program>, FunctionError> {
         if let Some(program) = self.compiled.borrow().get(text) {
             return Ok(Rc::clone(program));
         }
@@ -394,9 +398,10 @@ impl Inner {
                 self.runtime.spend(map.len())?;
                 map.values().into_iter().map(give).collect::<Result<_, _>>()?
             }
-            Value::Integer(..) => {
-                self.numbers(value)?.map(|number| give(number_like(value, number))).collect::<Result<_, _>>()?
-            }
+            Value::Integer(..) => self
+                .numbers(value)?
+                .map(|number| give(number_like(value, number)))
+                .collect::<Result<_, _>>()?,
             other => {
                 self.entries(other)?.into_iter().map(|(_, value)| give(value)).collect::<Result<_, _>>()?
             }
@@ -449,7 +454,9 @@ impl Inner {
             Value::Bytes(bytes) => {
                 self.runtime.spend(bytes.len())?;
                 let byte = |byte: &u8| Value::Integer(Integer::Uint8, (*byte).into());
-                let entry = |(at, item): (usize, &u8)| (Value::int(i64::try_from(at).unwrap_or(i64::MAX)), byte(item));
+                let entry = |(at, item): (usize, &u8)| {
+                    (Value::int(i64::try_from(at).unwrap_or(i64::MAX)), byte(item))
+                };
                 Some(bytes.iter().enumerate().map(entry).collect())
             }
             _ => None,

@@ -74,15 +74,25 @@ impl Error {
     }
 
     pub(crate) fn parse(message: impl Into<String>, location: Location) -> Error {
-        Error { kind: ErrorKind::Parse, message: message.into(), location: Some(location), frames: Vec::new() }
+        Error {
+            kind: ErrorKind::Parse,
+            message: message.into(),
+            location: Some(location),
+            frames: Vec::new(),
+        }
     }
 
     pub(crate) fn execution(kind: ErrorKind, message: String, frame: Frame) -> Error {
         Error { kind, message, location: Some(frame.location.clone()), frames: vec![frame] }
     }
 
+    /// An error that is at no place of a template.
+    pub(crate) fn placeless(kind: ErrorKind, message: String) -> Error {
+        Error { kind, message, location: None, frames: Vec::new() }
+    }
+
     pub(crate) fn internal(message: String) -> Error {
-        Error { kind: ErrorKind::Execution, message, location: None, frames: Vec::new() }
+        Error::placeless(ErrorKind::Execution, message)
     }
 
     pub(crate) fn called_from(&mut self, frame: Frame) {

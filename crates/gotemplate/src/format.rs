@@ -64,7 +64,7 @@ struct Spec {
     zero: bool,
     width: Option<usize>,
     precision: Option<usize>,
-    /// `%#v` and `%+v`: flags of the verb, not of what it prints.
+    /// `%#v`: as Go would write it.
     sharp_v: bool,
 }
 
@@ -124,8 +124,9 @@ impl Printer<'_> {
             self.mark(verb, "(BADINDEX)");
         } else if let Some(value) = self.values.get(self.next) {
             self.next += 1;
-            if verb == 'v' && spec.sharp {
-                (spec.sharp, spec.sharp_v) = (false, true);
+            if verb == 'v' {
+                // They are flags of the verb, not of what it prints.
+                (spec.sharp_v, spec.sharp, spec.plus) = (spec.sharp, false, false);
             }
             let text = self.formatted(value, verb, &spec, 0)?;
             self.out.extend_from_slice(&text);
@@ -180,12 +181,19 @@ impl Printer<'_> {
         Ok(())
     }
 
-    fn formatted(&self, value: &Value, verb: char, spec: &Spec, depth: usize) -> Result<Vec<u8>, FunctionError> {
+    fn formatted(
+        &self,
+        value: &Value,
+        verb: char,
+        spec: &Spec,
+        depth: usize,
+    ) -> Result<Vec<u8>, FunctionError> {
         self.runtime.descend(depth)?;
         let out = match (verb, value) {
             ('T', value) => pad(value.type_name().as_bytes(), spec),
             ('v', Value::Nil) if spec.sharp_v && depth > 0 => b"interface {}(nil)".to_vec(),
             ('v', Value::Nil) => pad(b"<nil>", spec),
+            (_, Value::Nil) if depth > 0 => b"<nil>".to_vec(),
             (_, Value::Nil) => return Ok(format!("%!{verb}(<nil>)").into_bytes()),
             ('t' | 'v', Value::Bool(bool)) => pad(if *bool { b"true" } else { b"false" }, spec),
             ('v' | 'd', Value::Integer(kind, number)) => {
@@ -214,7 +222,8 @@ impl Printer<'_> {
             (_, Value::List(list)) => self.items(value, list.items().iter(), verb, spec, depth)?,
             (_, Value::Map(map)) => {
                 let mut out =
-                    if spec.sharp_v { format!("{}{{", value.type_name()) } else { "map[".to_owned() }.into_bytes();
+                    if spec.sharp_v { format!("{}{{", value.type_name()) } else { "map[".to_owned() }
+                        .into_bytes();
                 for (position, (key, value)) in map.entries().into_iter().enumerate() {
                     if position > 0 {
                         out.extend_from_slice(if spec.sharp_v { b", " } else { b" " });
@@ -243,7 +252,8 @@ impl Printer<'_> {
         spec: &Spec,
         depth: usize,
     ) -> Result<Vec<u8>, FunctionError> {
-        let mut out = if spec.sharp_v { format!("{}{{", list.type_name()) } else { "[".to_owned() }.into_bytes();
+        let mut out =
+            if spec.sharp_v { format!("{}{{", list.type_name()) } else { "[".to_owned() }.into_bytes();
         for (position, item) in items.enumerate() {
             if position > 0 {
                 out.extend_from_slice(if spec.sharp_v { b", " } else { b" " });
@@ -372,7 +382,8 @@ fn precise(number: f64, precision: usize) -> String {
     let scientific = format!("{number:.*e}", precision - 1);
     let (digits, power) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let power: i32 = power.parse().unwrap_or(0);
-    let digits = if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
+    let digits =
+        if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
     let limit = i32::try_from(precision).unwrap_or(i32::MAX);
     if power < -4 || power >= limit {
         return exponent(&format!("{digits}e{power}"));

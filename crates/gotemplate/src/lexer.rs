@@ -126,7 +126,11 @@ impl<'a> Lexer<'a> {
             if self.rest().starts_with("/*") {
                 self.comment()?;
             } else {
-                self.tokens.push(Token { kind: TokenKind::LeftDelimiter, text: LEFT.into(), offset: delimiter });
+                self.tokens.push(Token {
+                    kind: TokenKind::LeftDelimiter,
+                    text: LEFT.into(),
+                    offset: delimiter,
+                });
                 self.action()?;
             }
         }
@@ -173,7 +177,11 @@ impl<'a> Lexer<'a> {
                 if self.parens > 0 {
                     return Err(("unclosed left paren".to_owned(), start));
                 }
-                self.tokens.push(Token { kind: TokenKind::RightDelimiter, text: RIGHT.into(), offset: start });
+                self.tokens.push(Token {
+                    kind: TokenKind::RightDelimiter,
+                    text: RIGHT.into(),
+                    offset: start,
+                });
                 self.close(trims);
                 return Ok(());
             }
@@ -198,7 +206,9 @@ impl<'a> Lexer<'a> {
                 }
                 '|' => self.emit(TokenKind::Pipe, start),
                 '"' => self.quoted(start, '"', TokenKind::String, "unterminated quoted string")?,
-                '\'' => self.quoted(start, '\'', TokenKind::CharConstant, "unterminated character constant")?,
+                '\'' => {
+                    self.quoted(start, '\'', TokenKind::CharConstant, "unterminated character constant")?
+                }
                 '`' => {
                     let Some(end) = self.rest().find('`') else {
                         return Err(("unterminated raw quoted string".to_owned(), start));
@@ -228,7 +238,10 @@ impl<'a> Lexer<'a> {
                 }
                 ' '..='~' => self.emit(TokenKind::Char, start),
                 _ => {
-                    return Err((format!("unrecognized character in action: {}", code_point(Some(char))), start));
+                    return Err((
+                        format!("unrecognized character in action: {}", code_point(Some(char))),
+                        start,
+                    ));
                 }
             }
         }

@@ -41,7 +41,8 @@ pub(crate) fn unquote(quoted: &str) -> Option<Vec<u8>> {
                         (3, 8)
                     }
                 };
-                let number = rest.get(..digits).filter(|text| text.chars().all(|char| char.is_digit(radix)))?;
+                let number =
+                    rest.get(..digits).filter(|text| text.chars().all(|char| char.is_digit(radix)))?;
                 let number = u32::from_str_radix(number, radix).ok()?;
                 rest = &rest[digits..];
                 if matches!(escape, 'u' | 'U') {

@@ -24,6 +24,9 @@ pub(crate) const VARIABLE: (&str, &str) = ("\u{1}{", "}\u{1}");
 pub(crate) const COMMENT: (&str, &str) = ("\u{1}#", "#\u{1}");
 const ESCAPE: char = '\u{1}';
 
+/// Tera recurses at each `elif`: longer chains are not nested.
+const CHAIN: usize = 16;
+
 /// The name of the root dot: the only variable that comes from outside.
 pub(crate) const ROOT: &str = "d0";
 
@@ -39,8 +42,16 @@ pub(crate) struct Lowered {
 pub(crate) fn lower(body: &List, functions: &Functions, first: usize) -> Lowered {
     let root = Variable { go: "$".into(), tera: ROOT.to_owned(), boxed: false };
     let dot = Dot { tera: ROOT.to_owned(), boxed: false };
-    let mut lowerer =
-        Lowerer { functions, out: String::new(), sites: Vec::new(), names: Vec::new(), fresh: 0, first, scope: vec![root], dot };
+    let mut lowerer = Lowerer {
+        functions,
+        out: String::new(),
+        sites: Vec::new(),
+        names: Vec::new(),
+        fresh: 0,
+        first,
+        scope: vec![root],
+        dot,
+    };
     lowerer.list(body);
     Lowered { source: lowerer.out, sites: lowerer.sites, names: lowerer.names }
 }
@@ -182,7 +193,7 @@ impl Lowerer<'_> {
 
     fn branch(&mut self, arms: &[Arm], otherwise: Option<&List>) {
         let simple = arms.iter().skip(1).all(|arm| !arm.with && visit::is_simple(&arm.pipe));
-        if arms.len() > 2 && !simple {
+        if arms.len() > CHAIN || arms.len() > 2 && !simple {
             self.flat_branch(arms, otherwise);
             return;
         }
@@ -212,7 +223,7 @@ impl Lowerer<'_> {
         }
     }
 
-    /// A chain whose conditions need statements: not nested, so that its length is not bounded by Tera's limit of
+    /// A chain that is long, or whose conditions need statements: not nested, so that its length is not bounded by Tera's limit of
     /// nesting.
     fn flat_branch(&mut self, arms: &[Arm], otherwise: Option<&List>) {
         let open = self.fresh('f');
@@ -240,7 +251,7 @@ impl Lowerer<'_> {
     fn range(&mut self, pipe: &Pipe, body: &List, otherwise: Option<&List>) {
         // The pipeline does not see its own variables, and they are not set by it but by each turn.
         let code = self.commands(pipe);
-        let place = Place { kind: NodeKind::Pipe, offset: pipe.offset };
+        let place = expression::end_of(pipe);
         let input = self.text(code, pipe.offset);
         let (word, op) =
             if pipe.variables.len() > 1 { ("pairs", Op::Pairs) } else { ("elements", Op::Elements) };

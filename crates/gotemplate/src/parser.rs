@@ -154,10 +154,12 @@ impl<'a> Parser<'a> {
                             return Ok(End::End);
                         }
                         "else" => return Ok(End::Else(word.offset)),
-                        "if" | "with" => nodes.push(self.nested(word.offset, |parser| parser.branch(&word.text))?),
+                        "if" | "with" => {
+                            nodes.push(self.nested(word.offset, |parser| parser.branch(&word.text))?)
+                        }
                         "range" => nodes.push(self.nested(word.offset, Parser::range)?),
-                        "block" => nodes.push(self.nested(word.offset, |parser| parser.block(word.offset))?),
-                        "template" => nodes.push(self.template(word.offset)?),
+                        "block" => nodes.push(self.nested(word.offset, Parser::block)?),
+                        "template" => nodes.push(self.template()?),
                         "break" | "continue" => nodes.push(self.leave(&word)?),
                         _ => return self.unexpected(&word, "command"),
                     }
@@ -275,15 +277,15 @@ impl<'a> Parser<'a> {
         self.body(&name, offset, "define clause")
     }
 
-    fn block(&mut self, offset: usize) -> Result<Node, Failure> {
-        let (name, quoted, _) = self.name("block clause")?;
+    fn block(&mut self) -> Result<Node, Failure> {
+        let (name, quoted, offset) = self.name("block clause")?;
         let pipe = self.pipeline("block clause", TokenKind::RightDelimiter)?;
         self.body(&name, offset, "block clause")?;
         Ok(Node::Template { offset, name, quoted, pipe: Some(pipe) })
     }
 
-    fn template(&mut self, offset: usize) -> Result<Node, Failure> {
-        let (name, quoted, _) = self.name("template clause")?;
+    fn template(&mut self) -> Result<Node, Failure> {
+        let (name, quoted, offset) = self.name("template clause")?;
         self.skip_space();
         let pipe = if self.peek().kind == TokenKind::RightDelimiter {
             self.next += 1;
@@ -442,8 +444,8 @@ impl<'a> Parser<'a> {
             }
             TokenKind::CharConstant => {
                 let number = literal::character(&token.text);
-                let number =
-                    number.ok_or_else(|| (format!("malformed character constant: {}", token.text), offset))?;
+                let number = number
+                    .ok_or_else(|| (format!("malformed character constant: {}", token.text), offset))?;
                 Term::Number { number, text: token.text.into() }
             }
             TokenKind::String | TokenKind::RawString => {

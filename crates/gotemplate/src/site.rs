@@ -73,13 +73,30 @@ pub(crate) enum Op {
     /// Fails, as Go would do here at run time.
     Throw(String),
     /// The field path of the input.
-    Field { path: Vec<Arc<str>>, boxed: bool },
+    Field {
+        path: Vec<Arc<str>>,
+        boxed: bool,
+    },
     /// The field path of the input, the last part of which is given arguments.
-    Method { path: Vec<Arc<str>>, boxed: bool, arguments: Vec<Slot> },
+    Method {
+        path: Vec<Arc<str>>,
+        boxed: bool,
+        arguments: Vec<Slot>,
+    },
     /// A function.
-    Call { entry: Entry, arguments: Vec<Slot>, nodes: Vec<Place> },
-    Include { arguments: Vec<Slot>, nodes: Vec<Place> },
-    Tpl { arguments: Vec<Slot>, nodes: Vec<Place> },
+    Call {
+        entry: Entry,
+        arguments: Vec<Slot>,
+        nodes: Vec<Place>,
+    },
+    Include {
+        arguments: Vec<Slot>,
+        nodes: Vec<Place>,
+    },
+    Tpl {
+        arguments: Vec<Slot>,
+        nodes: Vec<Place>,
+    },
     /// The action `template`: the input is the dot.
     Template(Arc<str>),
     /// The elements of the input.

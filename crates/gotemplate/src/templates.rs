@@ -90,7 +90,8 @@ impl Templates {
                 break_cycles();
                 result
             });
-            let thread = thread.map_err(|error| Error::internal(format!("can't start the thread of a render: {error}")))?;
+            let thread = thread
+                .map_err(|error| Error::internal(format!("can't start the thread of a render: {error}")))?;
             Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })
     }
@@ -144,7 +145,8 @@ impl Set {
 
     /// Compiles all that was read.
     pub(crate) fn compile(self, functions: &Functions) -> Result<Program, Error> {
-        let internal = |error: tera::Error| Error::internal(format!("the compiled template is refused: {error}"));
+        let internal =
+            |error: tera::Error| Error::internal(format!("the compiled template is refused: {error}"));
         let mut tera = Tera::new();
         tera.autoescape_on(Vec::<&'static str>::new());
         tera.set_delimiters(delimiters()).map_err(internal)?;

@@ -42,12 +42,17 @@ fn operand_place(operand: &Operand) -> Place {
 
 /// What Go has looked at last when it has evaluated an operand, which is where it reports that the type is wrong.
 fn last_place(operand: &Operand) -> Place {
-    let Term::Pipe(pipe) = &operand.term else {
-        return operand_place(operand);
-    };
+    match &operand.term {
+        Term::Pipe(pipe) => end_of(pipe),
+        _ => operand_place(operand),
+    }
+}
+
+/// What Go has looked at last when it has evaluated a pipeline.
+pub(super) fn end_of(pipe: &Pipe) -> Place {
     match pipe.commands.last().and_then(|command| command.operands.last()) {
         Some(last) => last_place(last),
-        None => operand_place(operand),
+        None => Place { kind: NodeKind::Pipe, offset: pipe.offset },
     }
 }
 
@@ -61,7 +66,9 @@ impl Lowerer<'_> {
             Constant::Nil => "none".to_owned(),
             Constant::Bool(bool) => bool.to_string(),
             Constant::Int(number) if *number >= 0 => number.to_string(),
-            Constant::String(text) if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') => {
+            Constant::String(text)
+                if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') =>
+            {
                 format!("\"{text}\"")
             }
             _ => {
@@ -230,7 +237,9 @@ impl Lowerer<'_> {
                 let (piped, receiver) = self.after(piped, |lowerer| lowerer.operand(operand), first.offset);
                 self.path(receiver, fields, first, arguments, piped)
             }
-            Term::Nil if arguments.is_empty() && piped.is_none() => self.throw("nil is not a command".to_owned(), place),
+            Term::Nil if arguments.is_empty() && piped.is_none() => {
+                self.throw("nil is not a command".to_owned(), place)
+            }
             _ if !arguments.is_empty() || piped.is_some() => {
                 self.throw(format!("can't give argument to non-function {first}"), place)
             }
@@ -369,15 +378,24 @@ impl Lowerer<'_> {
     }
 
     /// Compiles arguments, after what is in `codes` already; the piped value comes last, but is evaluated first.
-    fn arguments(&mut self, codes: &mut Vec<Code>, arguments: &[Operand], piped: Option<Code>, offset: usize) {
+    fn arguments(
+        &mut self,
+        codes: &mut Vec<Code>,
+        arguments: &[Operand],
+        piped: Option<Code>,
+        offset: usize,
+    ) {
         let is_piped = usize::from(piped.is_some());
         codes.splice(0..0, piped);
+        let mut weight: usize = codes.iter().map(|code| code.weight).sum();
         for argument in arguments {
             let start = self.out.len();
             let code = self.operand(argument);
             self.spill_before(start, codes, offset);
+            weight += code.weight;
             codes.push(code);
-            if codes.iter().map(|code| code.weight).sum::<usize>() > WEIGHT {
+            if weight > WEIGHT {
+                weight = 0;
                 for code in codes.iter_mut().filter(|code| code.weight > 0) {
                     let taken = std::mem::replace(code, Code::constant(Constant::Nil));
                     *code = self.spill(taken, offset);

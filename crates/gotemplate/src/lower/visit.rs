@@ -39,8 +39,9 @@ fn find_in_operand<T>(operand: &Operand, visit: &mut dyn FnMut(&Pipe) -> Option<
 
 /// Whether something in the nodes assigns a variable of this name.
 pub(super) fn assigns(nodes: &List, name: &str) -> bool {
-    let mut visit =
-        |pipe: &Pipe| (pipe.assigns && pipe.variables.iter().any(|(known, _)| **known == *name)).then_some(());
+    let mut visit = |pipe: &Pipe| {
+        (pipe.assigns && pipe.variables.iter().any(|(known, _)| **known == *name)).then_some(())
+    };
     find_in_list(nodes, &mut visit).is_some()
 }
 
