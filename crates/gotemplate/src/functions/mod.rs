@@ -3,6 +3,7 @@
 mod args;
 pub(crate) mod base64;
 mod case;
+mod crypto;
 mod data;
 mod decimals;
 mod defaults;
@@ -49,4 +50,7 @@ pub(crate) fn library() -> Vec<Entry> {
         words::ENTRIES,
     ]
     .concat()
+    .into_iter()
+    .chain(crypto::entries())
+    .collect()
 }

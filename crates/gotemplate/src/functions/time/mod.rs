@@ -61,6 +61,11 @@ pub(super) fn value(
     Value::object(Instant { seconds, nanoseconds, zone })
 }
 
+/// Seconds since 1970 in a layout, in UTC.
+pub(super) fn formatted_utc(seconds: i64, layout: &str) -> String {
+    Instant::utc(seconds).format(layout)
+}
+
 /// The number of a month or of a day of the week.
 pub(super) fn named_number(value: &Value) -> Option<i64> {
     match value {
