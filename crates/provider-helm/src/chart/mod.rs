@@ -1,0 +1,1 @@
+//! Charts: what an archive or a directory holds, read in memory.

@@ -1,0 +1,1 @@
+//! From a chart and its values to manifests, hooks, definitions and notes.
