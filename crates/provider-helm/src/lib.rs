@@ -4,5 +4,7 @@
 //! Start reading at [`chart::Chart`], then [`values::Values`], then [`render::render`].
 
 pub mod chart;
+mod number;
 pub mod render;
 pub mod values;
+mod yaml;

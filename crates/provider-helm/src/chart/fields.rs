@@ -118,14 +118,19 @@ fn text_of(value: &Value) -> Option<String> {
 }
 
 fn unexpected(file: &str, path: &str, expected: &str, found: &Value) -> Error {
-    let found = match found {
+    let found = kind_of(found);
+    let place = if path.is_empty() { String::new() } else { format!("`{path}` in ") };
+    Error::invalid(format!("can't read {place}`{file}`: expected {expected}, found {found}"))
+}
+
+/// What a value is, in words.
+pub(crate) fn kind_of(value: &Value) -> &'static str {
+    match value {
         Value::Null => "nothing",
         Value::Bool(_) => "true or false",
         Value::Number(_) => "a number",
         Value::String(_) => "text",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
-    };
-    let place = if path.is_empty() { String::new() } else { format!("`{path}` in ") };
-    Error::invalid(format!("can't read {place}`{file}`: expected {expected}, found {found}"))
+    }
 }

@@ -1,7 +1,7 @@
 //! What `Chart.yaml`, `requirements.yaml` and their locks say.
 
 use super::fields::Fields;
-use crate::version;
+use gotemplate::semver;
 use provider_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -173,7 +173,7 @@ impl Metadata {
         if self.version.is_empty() {
             return refuse("has no `version`".to_owned());
         }
-        if !version::is_version(&self.version) {
+        if semver::Version::parse(&self.version).is_err() {
             return refuse(format!("has `{}` as `version`, which is not a semantic version", self.version));
         }
         if !matches!(self.kind.as_str(), "" | "application" | "library") {

@@ -6,7 +6,7 @@ mod ignore;
 mod load;
 mod metadata;
 
-pub(crate) use fields::Fields;
+pub(crate) use fields::{Fields, kind_of};
 pub use metadata::{Dependency, Lock, Maintainer, Metadata};
 
 use provider_core::{Error, Result};

@@ -3,7 +3,7 @@
 use super::coalesce::{self, Nulls, coalesce};
 use super::tree;
 use crate::chart::{Chart, Dependency};
-use crate::version;
+use gotemplate::semver;
 use gotemplate::{Map, Value};
 use provider_core::Result;
 use serde_json::json;
@@ -26,7 +26,7 @@ fn keep_enabled(chart: &mut Chart, values: &Map, path: &str) -> Result<()> {
     let wanted = std::mem::take(&mut chart.metadata.dependencies);
     let present = std::mem::take(&mut chart.dependencies);
     let fits = |dependency: &Dependency, chart: &Chart| {
-        chart.name() == dependency.name && version::satisfies(&dependency.version, &chart.metadata.version)
+        chart.name() == dependency.name && semver::satisfies(&dependency.version, &chart.metadata.version).unwrap_or(false)
     };
     // What only lies in `charts/` is always used.
     chart.dependencies =
