@@ -153,12 +153,7 @@ impl Inner {
         *slot = Some(Error::execution(kind, message, frame));
     }
 
-    fn carry_out(
-        &self,
-        site: &Site,
-        input: &tera::Value,
-        kwargs: &Kwargs,
-    ) -> Result<tera::Value, Failure> {
+    fn carry_out(&self, site: &Site, input: &tera::Value, kwargs: &Kwargs) -> Result<tera::Value, Failure> {
         let at = Failure::at(site.place);
         self.runtime.spend(1).map_err(&at)?;
         let value = match &site.op {

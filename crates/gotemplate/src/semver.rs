@@ -70,9 +70,9 @@ impl Version {
     fn of(parts: &Parts<'_>, original: &str) -> Result<Version, Error> {
         let number = |text: Option<&str>| match text {
             None => Ok(0),
-            Some(text) => {
-                text.parse().map_err(|_| Error(format!("version segment {text} is too large or is no number")))
-            }
+            Some(text) => text
+                .parse()
+                .map_err(|_| Error(format!("version segment {text} is too large or is no number"))),
         };
         if parts.pre.split('.').any(|part| is_number(part) && part.len() > 1 && part.starts_with('0')) {
             return Err(Error("version segment starts with 0".to_owned()));
@@ -306,8 +306,7 @@ impl Comparison {
         let own = &self.version;
         let is_anything = (own.major, own.minor, own.patch) == (0, 0, 0) && matches!(self.given, 0 | 3);
         version.compare(own).is_ge()
-            && (is_anything
-                || version.major == own.major && (self.given == 1 || version.minor == own.minor))
+            && (is_anything || version.major == own.major && (self.given == 1 || version.minor == own.minor))
     }
 }
 

@@ -8,7 +8,8 @@ use serde_json::Value;
 /// # Errors
 /// `Invalid` with the file, the line and the column.
 pub(crate) fn read_document(name: &str, text: &str) -> Result<Value> {
-    gotemplate::yaml::parse(text).map_err(|e| Error::invalid(format!("can't read `{name}`")).because(e.to_string()))
+    gotemplate::yaml::parse(text)
+        .map_err(|e| Error::invalid(format!("can't read `{name}`")).because(e.to_string()))
 }
 
 /// The texts between lines of `---`.
@@ -16,8 +17,9 @@ pub(crate) fn documents(text: &str) -> Vec<&str> {
     let mut documents = Vec::new();
     let (mut start, mut at) = (0, 0);
     for line in text.split_inclusive('\n') {
-        let is_separator =
-            line.strip_prefix("---").is_some_and(|rest| rest.trim().is_empty() || rest.trim_start().starts_with('#'));
+        let is_separator = line
+            .strip_prefix("---")
+            .is_some_and(|rest| rest.trim().is_empty() || rest.trim_start().starts_with('#'));
         if is_separator && at > start {
             documents.push(&text[start..at]);
             start = at + line.len();

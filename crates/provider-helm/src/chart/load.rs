@@ -112,7 +112,8 @@ fn load(files: Vec<File>, unpacked: &mut Unpacked, depth: usize) -> Result<Chart
             load(without_top(files), unpacked, depth + 1)
         };
         chart.dependencies.push(inner.map_err(|e| {
-            Error::invalid(format!("can't read the chart `charts/{top}` inside `{}`", chart.name())).caused_by(&e)
+            Error::invalid(format!("can't read the chart `charts/{top}` inside `{}`", chart.name()))
+                .caused_by(&e)
         })?);
     }
     Ok(chart)

@@ -26,7 +26,8 @@ fn keep_enabled(chart: &mut Chart, values: &Map, path: &str) -> Result<()> {
     let wanted = std::mem::take(&mut chart.metadata.dependencies);
     let present = std::mem::take(&mut chart.dependencies);
     let fits = |dependency: &Dependency, chart: &Chart| {
-        chart.name() == dependency.name && semver::satisfies(&dependency.version, &chart.metadata.version).unwrap_or(false)
+        chart.name() == dependency.name
+            && semver::satisfies(&dependency.version, &chart.metadata.version).unwrap_or(false)
     };
     // What only lies in `charts/` is always used.
     chart.dependencies =

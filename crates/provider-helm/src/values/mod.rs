@@ -73,7 +73,8 @@ pub fn of_user(given: &Given<'_>) -> Result<Values> {
     settings.sort_by_key(|setting| setting.kind);
     for setting in settings {
         apply(setting, given, &mut values).map_err(|e| {
-            Error::new(e.kind(), format!("can't read `{} {}`", setting.kind.option(), setting.text)).caused_by(&e)
+            Error::new(e.kind(), format!("can't read `{} {}`", setting.kind.option(), setting.text))
+                .caused_by(&e)
         })?;
     }
     Ok(values)
