@@ -78,6 +78,9 @@ impl Engine {
         }
         inner.named(name, data).map_err(|error| match inner.error.borrow_mut().take() {
             Some(first) => first,
+            None if matches!(error, FunctionError::Limit(_)) => {
+                Error::placeless(ErrorKind::Limit, error.to_string())
+            }
             None => Error::internal(error.to_string()),
         })
     }

@@ -86,8 +86,13 @@ impl Error {
         Error { kind, message, location: Some(frame.location.clone()), frames: vec![frame] }
     }
 
+    /// An error that is at no place of a template.
+    pub(crate) fn placeless(kind: ErrorKind, message: String) -> Error {
+        Error { kind, message, location: None, frames: Vec::new() }
+    }
+
     pub(crate) fn internal(message: String) -> Error {
-        Error { kind: ErrorKind::Execution, message, location: None, frames: Vec::new() }
+        Error::placeless(ErrorKind::Execution, message)
     }
 
     pub(crate) fn called_from(&mut self, frame: Frame) {

@@ -1,24 +1,7 @@
-//! Go templates, with the functions of Helm charts, compiled to Tera.
+#![doc = include_str!("../README.md")]
 //!
-//! A set of templates is compiled once, with [`Templates::compile`]. Tera has their texts, variables and control flow;
-//! what is Go's own (values that share and change their maps, field paths, functions, printing) is done by this crate
-//! at each place where a template calls for it. A [`Session`] renders any of them, on a thread of its own, within
-//! [`Limits`], and asks a [`Host`] for time, randomness and the cluster. There is no other way out of a template.
-//!
-//! ```
-//! use gotemplate::{FixedHost, Functions, Limits, Templates};
-//! use serde_json::json;
-//!
-//! let sources = [("greeting", r#"{{ define "who" }}{{ .name | default "world" }}{{ end }}Hello {{ include "who" . }}!"#)];
-//! # let sources = [("greeting", r#"{{ define "who" }}{{ .name }}{{ end }}Hello {{ include "who" . }}!"#)];
-//! let templates = Templates::compile(sources, &Functions::helm())?;
-//! let text = templates.session(FixedHost::default(), Limits::default(), |session| {
-//!     let data = session.value(&json!({"name": "Ada"}));
-//!     session.render("greeting", &data)
-//! })??;
-//! assert_eq!(text, "Hello Ada!");
-//! # Ok::<(), gotemplate::Error>(())
-//! ```
+//! Start reading at [`Templates`], then `lower`, where a template becomes Tera, then `engine`, which carries out what
+//! Tera calls for.
 
 mod ast;
 mod builtins;

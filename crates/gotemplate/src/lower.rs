@@ -24,6 +24,9 @@ pub(crate) const VARIABLE: (&str, &str) = ("\u{1}{", "}\u{1}");
 pub(crate) const COMMENT: (&str, &str) = ("\u{1}#", "#\u{1}");
 const ESCAPE: char = '\u{1}';
 
+/// Tera recurses at each `elif`: longer chains are not nested.
+const CHAIN: usize = 16;
+
 /// The name of the root dot: the only variable that comes from outside.
 pub(crate) const ROOT: &str = "d0";
 
@@ -190,7 +193,7 @@ impl Lowerer<'_> {
 
     fn branch(&mut self, arms: &[Arm], otherwise: Option<&List>) {
         let simple = arms.iter().skip(1).all(|arm| !arm.with && visit::is_simple(&arm.pipe));
-        if arms.len() > 2 && !simple {
+        if arms.len() > CHAIN || arms.len() > 2 && !simple {
             self.flat_branch(arms, otherwise);
             return;
         }
@@ -220,7 +223,7 @@ impl Lowerer<'_> {
         }
     }
 
-    /// A chain whose conditions need statements: not nested, so that its length is not bounded by Tera's limit of
+    /// A chain that is long, or whose conditions need statements: not nested, so that its length is not bounded by Tera's limit of
     /// nesting.
     fn flat_branch(&mut self, arms: &[Arm], otherwise: Option<&List>) {
         let open = self.fresh('f');

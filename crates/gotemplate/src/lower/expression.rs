@@ -387,12 +387,15 @@ impl Lowerer<'_> {
     ) {
         let is_piped = usize::from(piped.is_some());
         codes.splice(0..0, piped);
+        let mut weight: usize = codes.iter().map(|code| code.weight).sum();
         for argument in arguments {
             let start = self.out.len();
             let code = self.operand(argument);
             self.spill_before(start, codes, offset);
+            weight += code.weight;
             codes.push(code);
-            if codes.iter().map(|code| code.weight).sum::<usize>() > WEIGHT {
+            if weight > WEIGHT {
+                weight = 0;
                 for code in codes.iter_mut().filter(|code| code.weight > 0) {
                     let taken = std::mem::replace(code, Code::constant(Constant::Nil));
                     *code = self.spill(taken, offset);
