@@ -90,6 +90,8 @@ pub enum Element {
     Map,
     /// `[][]string`
     Strings,
+    /// `[][]interface {}`
+    Lists,
     /// A slice type with a name of its own, for example `common.VersionSet`; its elements are strings.
     Named(&'static str),
 }
@@ -103,6 +105,7 @@ impl Element {
             Element::Int => "[]int",
             Element::Map => "[]map[string]interface {}",
             Element::Strings => "[][]string",
+            Element::Lists => "[][]interface {}",
             Element::Named(name) => name,
         }
     }
@@ -115,6 +118,7 @@ impl Element {
             Element::Int => "int",
             Element::Map => "map[string]interface {}",
             Element::Strings => "[]string",
+            Element::Lists => "[]interface {}",
         }
     }
 }
