@@ -163,7 +163,7 @@ fn rank(kind: &str) -> (usize, &str) {
 }
 
 /// The documents of a text. A line of `---` ends one, also where it goes on after the dashes; blanks around it go.
-pub(crate) fn split(text: &str) -> Vec<&str> {
+pub fn split(text: &str) -> Vec<&str> {
     let is_blank = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0c');
     let text = text.trim_start();
     let mut documents = Vec::new();

@@ -7,7 +7,7 @@ mod manifest;
 mod scope;
 
 pub use capabilities::{Capabilities, KubeVersion};
-pub use manifest::{Hook, HookEvent, INSTALL_ORDER, Manifest};
+pub use manifest::{Hook, HookEvent, INSTALL_ORDER, Manifest, split as split_documents};
 
 use crate::chart::{Chart, CrdFile};
 use crate::values::{self, Values};
