@@ -5,6 +5,9 @@
 
 pub mod chart;
 mod number;
+mod package;
 pub mod render;
 pub mod values;
 mod yaml;
+
+pub use package::Charts;
