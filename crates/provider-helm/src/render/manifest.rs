@@ -1,7 +1,6 @@
 //! From rendered files to manifests and hooks in the order in which they are applied.
 
 use crate::chart::Fields;
-use crate::yaml;
 use provider_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -187,7 +186,10 @@ pub fn split(text: &str) -> Vec<&str> {
 }
 
 fn read(path: &str, text: &str, manifests: &mut Vec<Manifest>, hooks: &mut Vec<Hook>) -> Result<()> {
-    let document = yaml::read_document(path, text)?;
+    let document = gotemplate::yaml::parse(text).map_err(|e| {
+        let line = e.line().and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
+        Error::invalid(format!("`{path}` does not give YAML: {e}\n  | {line}"))
+    })?;
     let mut manifest = Manifest { source: path.to_owned(), text: text.to_owned(), ..Manifest::default() };
     let mut annotations = None;
     if !document.is_null() {
