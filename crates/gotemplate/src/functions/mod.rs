@@ -15,6 +15,7 @@ mod paths;
 mod random;
 mod regex;
 mod strings;
+mod time;
 mod types;
 mod versions;
 mod words;
@@ -36,6 +37,7 @@ pub(crate) fn library() -> Vec<Entry> {
         random::ENTRIES,
         regex::ENTRIES,
         strings::ENTRIES,
+        time::ENTRIES,
         types::ENTRIES,
         versions::ENTRIES,
         words::ENTRIES,

@@ -34,16 +34,30 @@ fn compiled<'a>(call: &Call<'a>) -> Result<(Regex, &'a [u8]), FunctionError> {
     let (pattern, text) = (call.string(0)?, call.bytes(1)?);
     // Steps for compiling, and for going through the text once.
     call.spend(pattern.len() * 4 + text.len() / 16)?;
-    let translated = syntax::translate(&pattern)
-        .map_err(|error| FunctionError::Failed(format!("error parsing regexp: {error}")))?;
-    let regex = RegexBuilder::new(&translated).size_limit(SIZE_LIMIT).build();
-    let regex = regex.map_err(|error| {
-        FunctionError::Failed(match error {
-            regex::Error::CompiledTooBig(_) => "error parsing regexp: expression too large".to_owned(),
-            _ => format!("error parsing regexp: invalid expression: `{pattern}`"),
+    let failed = |reason: &str| {
+        let reason = format!("error parsing regexp: {reason}");
+        // Only these report the error, all others panic with it.
+        FunctionError::Failed(if call.name().starts_with("must") {
+            reason
+        } else {
+            format!("regexp: Compile({}): {reason}", quoted(&pattern))
         })
+    };
+    let translated = syntax::translate(&pattern).map_err(|error| failed(&error))?;
+    let regex = RegexBuilder::new(&translated).size_limit(SIZE_LIMIT).build();
+    let regex = regex.map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => failed("expression too large"),
+        _ => failed(&format!("invalid expression: `{pattern}`")),
     })?;
     Ok((regex, text))
+}
+
+/// In backquotes if that is possible.
+fn quoted(text: &str) -> String {
+    if text.chars().any(|character| character == '`' || (character.is_control() && character != '\t')) {
+        return crate::format::quoted(text.as_bytes(), '"', false);
+    }
+    format!("`{text}`")
 }
 
 fn must_match(call: &mut Call<'_>) -> Answer {
@@ -106,7 +120,7 @@ fn split(call: &mut Call<'_>) -> Answer {
         parts.push(Value::string(text[start..].to_vec()));
     }
     call.spend(parts.len())?;
-    Ok(nil_if_empty(parts))
+    Ok(string_list(parts))
 }
 
 fn replaced(
@@ -174,7 +188,7 @@ fn expand(template: &str, captures: &Captures<'_>, out: &mut Vec<u8>) {
             let zero_led = name.len() > 1 && name.starts_with('0');
             name.parse().ok().filter(|_| !zero_led).and_then(|index: usize| captures.get(index))
         } else {
-            captures.name(name)
+            captures.name(&syntax::group_name(name))
         };
         out.extend_from_slice(group.map_or(&[], |group| group.as_bytes()));
         rest = tail;

@@ -29,6 +29,11 @@ pub(super) fn translate(pattern: &str) -> Result<String, String> {
     Ok(translator.out)
 }
 
+/// The name of a group in the translation, which may not begin with a digit there.
+pub(super) fn group_name(name: &str) -> String {
+    format!("_{name}")
+}
+
 struct Translator<'p> {
     pattern: &'p str,
     characters: Peekable<CharIndices<'p>>,
@@ -126,7 +131,7 @@ impl Translator<'_> {
         let end = self.position();
         match before {
             Before::Nothing => {
-                let shown = self.pattern[start..end].trim_end_matches(if lazy { "?" } else { "" });
+                let shown = &self.pattern[start..end];
                 return Err(format!("missing argument to repetition operator: `{shown}`"));
             }
             Before::Repeat(first) => {
@@ -191,8 +196,7 @@ impl Translator<'_> {
             while self.position() <= end {
                 self.characters.next();
             }
-            // The crate wants no digit first, and the replacement finds the name again as it was.
-            let _ = write!(self.out, "(?P<{name}>");
+            let _ = write!(self.out, "(?P<{}>", group_name(name));
             return Ok(false);
         }
         let mut flags = String::new();
