@@ -54,10 +54,8 @@ fn arguments_become_the_values_that_helm_makes_of_them() {
 
 #[test]
 fn an_error_names_the_argument() {
-    let error = |option: &str, text: &str| {
-        let error = values_of(&[option.to_owned(), text.to_owned()]).unwrap_err();
-        format!("{error}: {}", error.causes().join(": "))
-    };
+    let error =
+        |option: &str, text: &str| values_of(&[option.to_owned(), text.to_owned()]).unwrap_err().to_string();
     insta::assert_snapshot!(error("--set", "a.b[x]=1"), @"can't read `--set a.b[x]=1`: `x` is no index of a list");
     // Helm drops this one silently.
     insta::assert_snapshot!(error("--set", "a[0=1"), @"can't read `--set a[0=1`: an index has to end with `]`");
