@@ -203,6 +203,7 @@ fn parse(subject: &Subject, conf: &Value) -> Result<ClusterSpec> {
     let (cluster, app) = (ClusterId::new("cl-1"), "rules@1.0.0".into());
     let request = ParseRequest {
         cluster: &cluster,
+        name: None,
         app: &app,
         package: &subject.package,
         conf,
@@ -269,7 +270,7 @@ async fn whole_life(subject: &Subject) -> Result<(), Miss> {
 
 async fn unsupported(subject: &Subject) -> Result<(), Miss> {
     let actions = [
-        Action::RollbackCluster,
+        Action::RollbackCluster { revision: None },
         Action::RecoverClusters,
         Action::UpdateClusterEnv,
         Action::AttachKeyPairs { keys: Vec::new() },

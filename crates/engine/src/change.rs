@@ -1,7 +1,9 @@
 //! What a cluster shall become by an action, and which action other answers ask for. Pure.
 
 use crate::Aim;
-use provider_core::{Action, Cluster, ClusterSpec, Disk, Error, NodeId, Result, RoleName, Rollback, Size};
+use provider_core::{
+    Action, Change, Cluster, ClusterSpec, Disk, Error, NodeId, Result, RoleName, Rollback, Size,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What `before` shall become by `action`, for all actions but those that need a package.
@@ -13,7 +15,14 @@ pub(crate) fn after(before: &Cluster, action: &Action) -> Result<ClusterSpec> {
     match action {
         Action::DeleteClusterNodes { nodes } => without(before, spec, nodes),
         Action::ResizeCluster { roles } => resized(spec, roles),
-        Action::RollbackCluster => previous(before),
+        Action::RollbackCluster { revision: None } => previous(before),
+        Action::RollbackCluster { revision: Some(revision) } => {
+            let name = &before.spec.name;
+            Err(Error::unsupported(format!(
+                "rolling `{name}` back to revision {revision}: its provider keeps none"
+            ))
+            .hint(format!("`pitrix cluster rollback {name}` goes to the version before")))
+        }
         Action::RunService { service, .. } => {
             let name = service.as_str();
             let mut all = spec.roles.values().flat_map(|role| role.services.keys());
@@ -77,6 +86,10 @@ fn resized(mut spec: ClusterSpec, roles: &BTreeMap<RoleName, Size>) -> Result<Cl
 
 fn previous(before: &Cluster) -> Result<ClusterSpec> {
     let attempt = format!("rolling `{}` back from {}", before.spec.name, before.spec.app);
+    if before.previous.is_none() && !before.unsettled.is_empty() {
+        // A rollback has begun and not come to its end.
+        return Ok(before.spec.clone());
+    }
     match before.spec.rollback {
         Rollback::Safe => {}
         Rollback::NeedsRestore => {
@@ -155,7 +168,7 @@ pub(crate) fn check_upgrade(before: &Cluster, after: &ClusterSpec) -> Result<()>
         return Err(Error::invalid(format!("{attempt}: that is another application")));
     }
     let all_there = || before.spec.nodes.keys().all(|id| before.nodes[id].app.as_ref() == Some(&after.app));
-    if from == to && all_there() {
+    if from == to && before.unsettled.is_empty() && all_there() {
         return Err(Error::conflict(format!("{attempt}: it has this version already")));
     }
     if from != to
@@ -168,11 +181,33 @@ pub(crate) fn check_upgrade(before: &Cluster, after: &ClusterSpec) -> Result<()>
     Ok(())
 }
 
-/// Which action turns `before` into `after`, for answers that were given for `aim`.
+/// Checks that an upgrade that fails can be rolled back.
+///
+/// # Errors
+/// `Invalid` for another action, `Unsupported` when the package says that there is no simple way back.
+pub(crate) fn check_undo(change: &Change) -> Result<()> {
+    let attempt = || format!("upgrading `{}` with a rollback on failure", change.before.spec.name);
+    match (&change.action, change.after.rollback) {
+        (Action::UpgradeCluster { .. }, Rollback::Safe) => Ok(()),
+        (Action::UpgradeCluster { .. }, Rollback::NeedsRestore) => {
+            Err(Error::unsupported(format!("{}: the package says that it needs a restore", attempt())))
+        }
+        (Action::UpgradeCluster { .. }, Rollback::Impossible) => {
+            Err(Error::unsupported(format!("{}: the package says that it is impossible", attempt())))
+        }
+        _ => Err(Error::invalid("only an upgrade can be undone by itself when it fails")),
+    }
+}
+
+/// Which action turns `before` into `after`, for answers that were given for `aim`. A provider that has no nodes of its
+/// own (`in_one`) takes any change of answers in one action.
 ///
 /// # Errors
 /// `Invalid` when nothing would change, or something that was not aimed at.
-pub(crate) fn of_answers(before: &Cluster, after: &ClusterSpec, aim: Aim) -> Result<Action> {
+pub(crate) fn of_answers(before: &Cluster, after: &ClusterSpec, aim: Aim, in_one: bool) -> Result<Action> {
+    if in_one {
+        return Ok(Action::UpdateClusterEnv);
+    }
     let name = &before.spec.name;
     let gone: BTreeSet<_> =
         before.spec.nodes.keys().filter(|id| !after.nodes.contains_key(*id)).cloned().collect();

@@ -1,11 +1,13 @@
 //! Planning and submitting: what a command line does before an executor takes over.
 
-use crate::{Accepted, ClusterFilter, Store, Submission, change, new_cluster_id, store::random_secret};
+use crate::{
+    Accepted, ClusterFilter, Store, Submission, Terms, change, new_cluster_id, store::random_secret,
+};
 use async_trait::async_trait;
 use provider_core::{
-    Action, AppVersionId, Cancel, Change, Clock, Cluster, ClusterStatus, Error, Facts, Health, JobId, Look,
-    NodeFacts, NodeId, ParseRequest, ParsedCluster, Pilot, Plan, Policy, Provider, ProviderId, Records,
-    Result, Runtime, RuntimeId, Secret, SecretRef, Secrets, Zone,
+    Action, ActionKind, AppVersionId, Cancel, Change, Clock, Cluster, ClusterStatus, Error, ErrorKind, Facts, Health,
+    JobId, Look, NodeFacts, NodeId, ParseRequest, ParsedCluster, Pilot, Plan, Provider, ProviderId,
+    Records, Result, Runtime, RuntimeId, Secret, SecretRef, Secrets, Zone,
 };
 use serde_json::{Map, Value};
 use std::{
@@ -58,6 +60,8 @@ pub enum Request {
         cluster: String,
         /// What to do.
         action: Action,
+        /// Answers that come with an upgrade; an empty object with all else.
+        conf: Value,
     },
     /// Other answers for a cluster that there is.
     Reconfigure {
@@ -91,6 +95,24 @@ pub struct Planned {
 }
 
 impl Planned {
+    /// Checks that it can be carried out on these terms.
+    ///
+    /// # Errors
+    /// `Unsupported` when they ask for an undo that is impossible, `Invalid` when it is no upgrade.
+    pub fn check_terms(&self, terms: Terms) -> Result<()> {
+        if terms.undo { change::check_undo(&self.change) } else { Ok(()) }
+    }
+
+    /// What the store accepts of it. The secrets go with it.
+    pub(crate) fn submission(&mut self, terms: Terms) -> Submission {
+        Submission {
+            change: self.change.clone(),
+            plan: self.plan.clone(),
+            terms,
+            secrets: std::mem::take(&mut self.secrets),
+        }
+    }
+
     /// Whether the cluster is already what it would become.
     pub fn does_nothing(&self) -> bool {
         let Change { action, before, after } = &self.change;
@@ -122,6 +144,7 @@ impl Control {
                 let id = new_cluster_id();
                 let parse = ParseRequest {
                     cluster: &id,
+                    name: name.as_deref(),
                     app,
                     package: &package,
                     conf,
@@ -141,13 +164,16 @@ impl Control {
                 }
                 self.split(&provider, runtime, Action::CreateCluster, before, parsed).await
             }
-            Request::Act { cluster, action } => {
-                let before = self.cluster(cluster).await?;
+            Request::Act { cluster, action, conf } => {
+                let before = match action {
+                    Action::CeaseClusters => self.cluster_or_deleted(cluster).await?,
+                    _ => self.cluster(cluster).await?,
+                };
                 let (runtime, provider) = self.place(&before.runtime).await?;
                 provider.descriptor.check_action(action.kind())?;
                 let parsed = match action {
                     Action::UpgradeCluster { to, .. } => {
-                        let parsed = self.parse(&provider, &before, to, &Value::Object(Map::new())).await?;
+                        let parsed = self.parse(&provider, &before, to, conf).await?;
                         change::check_upgrade(&before, &parsed.spec)?;
                         parsed
                     }
@@ -163,7 +189,8 @@ impl Control {
                 let before = self.cluster(cluster).await?;
                 let (runtime, provider) = self.place(&before.runtime).await?;
                 let parsed = self.parse(&provider, &before, &before.spec.app, conf).await?;
-                let action = change::of_answers(&before, &parsed.spec, *aim)?;
+                let has_nodes = provider.descriptor.actions.contains(&ActionKind::ResizeCluster);
+                let action = change::of_answers(&before, &parsed.spec, *aim, !has_nodes)?;
                 provider.descriptor.check_action(action.kind())?;
                 self.split(&provider, runtime, action, before, parsed).await
             }
@@ -191,6 +218,7 @@ impl Control {
         let with = |conf| {
             let request = ParseRequest {
                 cluster: &before.id,
+                name: Some(&before.spec.name),
                 app,
                 package: &package,
                 conf,
@@ -264,6 +292,14 @@ impl Control {
     /// # Errors
     /// As [`plan`](Self::plan) and [`Store::accept`]; `Conflict` when there is nothing to do.
     pub async fn submit(&self, request: &Request) -> Result<Submitted> {
+        self.submit_on(request, Terms::default()).await
+    }
+
+    /// As [`submit`](Self::submit), on these terms.
+    ///
+    /// # Errors
+    /// The same, and as [`Planned::check_terms`].
+    pub async fn submit_on(&self, request: &Request, terms: Terms) -> Result<Submitted> {
         for _ in 0..ATTEMPTS {
             let mut planned = self.plan(request).await?;
             if planned.does_nothing() {
@@ -271,12 +307,8 @@ impl Control {
                 let attempt = format!("accepting `{}` of `{}`", action.kind().verb(), before.spec.name);
                 return Err(Error::conflict(format!("{attempt}: there is nothing to do")));
             }
-            let submission = Submission {
-                change: planned.change.clone(),
-                plan: planned.plan.clone(),
-                policy: Policy::All,
-                secrets: std::mem::take(&mut planned.secrets),
-            };
+            planned.check_terms(terms)?;
+            let submission = planned.submission(terms);
             if let Accepted::Job(job) = self.store.accept(submission).await? {
                 return Ok(Submitted { job, planned });
             }
@@ -300,6 +332,21 @@ impl Control {
         } else {
             format!("there are: {}", names.join(", "))
         }))
+    }
+
+    /// The cluster called `name`; when there is none that lives, the newest one that was deleted and not forgotten.
+    ///
+    /// # Errors
+    /// `NotFound`, naming those that live.
+    pub async fn cluster_or_deleted(&self, name: &str) -> Result<Cluster> {
+        let not_found = match self.cluster(name).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => error,
+            found => return found,
+        };
+        let filter = ClusterFilter { deleted: true, ..ClusterFilter::default() };
+        let deleted =
+            |cluster: &Cluster| cluster.status == ClusterStatus::Deleted && cluster.spec.name == name;
+        self.store.clusters(&filter).await?.into_iter().rfind(deleted).ok_or(not_found)
     }
 
     /// The newest deleted cluster called `name` that left volumes on `runtime`.

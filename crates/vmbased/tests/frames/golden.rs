@@ -2,7 +2,7 @@
 
 use crate::fixture::{CREATE, DELETE, Role, START, STOP, change, cluster, cmd, facts, role};
 use crate::prose::prose;
-use crate::world::{Step, accept, carry_out, forget_nodes, run_layer};
+use crate::world::{Step, accept, carry_out, fail, run_layer};
 use insta::assert_snapshot;
 use provider_core::{
     Action, Cluster, ErrorKind, Facts, Headroom, Node, NodeStatus, Plan, Service, ServiceName, Shortfall,
@@ -47,7 +47,7 @@ pub(crate) fn run_some(cluster: &mut Cluster, action: &Action, layers: usize) {
     for layer in &job.plan.layers[..layers] {
         run_layer(cluster, &job, layer, |_| Step::Done);
     }
-    forget_nodes(cluster);
+    fail(cluster, &job, layers);
 }
 
 /// The sample package of the domain brief.
@@ -415,7 +415,7 @@ fn delete_of_a_stopped_cluster_stops_nothing() {
 #[test]
 fn delete_can_keep_the_volumes() {
     let cluster = active(&[role("a", 1).disks(1)]);
-    assert_snapshot!(prose(&planned(&cluster, &Action::DeleteClusters { keep_volumes: true, force: false })), @r"
+    assert_snapshot!(prose(&planned(&cluster, &Action::DeleteClusters { keep_volumes: true, force: false, keep_history: false })), @r"
     unmount volumes?: a-1-d0
     stop instances?: a-1
     detach volumes: a-1-d0
