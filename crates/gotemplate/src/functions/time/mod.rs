@@ -49,6 +49,23 @@ pub(super) const ENTRIES: &[Entry] = &[
 const SECOND: i64 = 1_000_000_000;
 const HOUR: i64 = 3600 * SECOND;
 
+/// A time from its date, its second and nanosecond of the day, and its zone, which is UTC if it has none.
+pub(super) fn value(
+    (year, month, day): (i64, i64, i64),
+    (seconds, nanoseconds): (i64, u32),
+    zone: Option<&str>,
+    offset: i64,
+) -> Value {
+    let seconds = calendar::days(year, month, day) * calendar::DAY_S + seconds - offset;
+    let zone = zone.map_or(Zone::Utc, |name| Zone::Fixed(name.to_owned(), offset));
+    Value::object(Instant { seconds, nanoseconds, zone })
+}
+
+/// Seconds since 1970 in a layout, in UTC.
+pub(super) fn formatted_utc(seconds: i64, layout: &str) -> String {
+    Instant::utc(seconds).format(layout)
+}
+
 /// The number of a month or of a day of the week.
 pub(super) fn named_number(value: &Value) -> Option<i64> {
     match value {
