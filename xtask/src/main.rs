@@ -4,6 +4,7 @@
 //! starts; it depends on no crate of the workspace, so it builds in seconds and runs while the rest does not compile.
 
 mod bench;
+mod charts;
 mod command;
 mod demo;
 mod deny;
@@ -53,6 +54,12 @@ const VERBS: &[Verb] = &[
         run: deny::run,
     },
     Verb {
+        name: "charts",
+        options: "DIR [--case NAME]",
+        about: "render the charts in DIR and compare them with what helm made of them",
+        run: charts::run,
+    },
+    Verb {
         name: "kube",
         options: "up|down|status",
         about: "a real Kubernetes on this machine, for tests; `--dir DIR` for one more",
@@ -88,7 +95,7 @@ fn main() -> ExitCode {
 }
 
 fn help() -> String {
-    let lines = VERBS.iter().map(|verb| format!("  {:<6}{:<17}{}\n", verb.name, verb.options, verb.about));
+    let lines = VERBS.iter().map(|verb| format!("  {:<7}{:<18}{}\n", verb.name, verb.options, verb.about));
     format!("usage: cargo xtask VERB [OPTIONS]\n\n{}", lines.collect::<String>())
 }
 
