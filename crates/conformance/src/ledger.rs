@@ -4,7 +4,7 @@ use crate::lock;
 use async_trait::async_trait;
 use provider_core::{
     AppVersionId, Archive, Batch, CallKey, Cluster, ClusterId, Entry, Error, JobId, Ledger, Outcome, Records,
-    Result, TaskId, Token,
+    Result, Secret, SecretRef, Secrets, TaskId, Token,
 };
 use std::{
     collections::BTreeMap,
@@ -135,7 +135,7 @@ impl Ledger for MemoryLedger {
     }
 }
 
-/// Knows of no cluster and no package.
+/// Knows of no cluster, no package and no secret.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoRecords;
 
@@ -151,5 +151,12 @@ impl Records for NoRecords {
 
     async fn package(&self, app: &AppVersionId) -> Result<Arc<Archive>> {
         Err(Error::not_found(format!("there is no app version `{app}`")))
+    }
+}
+
+#[async_trait]
+impl Secrets for NoRecords {
+    async fn resolve(&self, reference: &SecretRef) -> Result<Secret> {
+        Err(Error::not_found(format!("there is no secret `{}`", reference.as_str())))
     }
 }

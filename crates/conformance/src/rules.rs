@@ -189,13 +189,27 @@ fn look(subject: &Subject) -> Look {
 fn look_with(subject: &Subject, credential: Credential) -> Look {
     let (_, never) = Cancel::new();
     let runtime = Arc::new(subject.runtime.clone());
-    Look::new(runtime, Arc::new(credential), subject.clock.clone(), never, Arc::new(NoRecords))
+    Look::new(
+        runtime,
+        Arc::new(credential),
+        subject.clock.clone(),
+        never,
+        Arc::new(NoRecords),
+        Arc::new(NoRecords),
+    )
 }
 
 fn parse(subject: &Subject, conf: &Value) -> Result<ClusterSpec> {
     let (cluster, app) = (ClusterId::new("cl-1"), "rules@1.0.0".into());
-    let request =
-        ParseRequest { cluster: &cluster, app: &app, package: &subject.package, conf, existing: None };
+    let request = ParseRequest {
+        cluster: &cluster,
+        app: &app,
+        package: &subject.package,
+        conf,
+        existing: None,
+        secrets: &[],
+        seed: &Secret::new("0".repeat(64)),
+    };
     Ok(subject.provider.interface.parse_cluster_conf(&request)?.spec)
 }
 

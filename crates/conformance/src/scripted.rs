@@ -42,6 +42,7 @@ const ZONE: &str = "zone-1";
 pub static DESCRIPTOR: Descriptor = Descriptor {
     id: "scripted",
     title: "a cloud in memory that does what a test says",
+    format: &vmbased::package::VmPackages,
     actions: vmbased::frame::ACTIONS,
     containers: &[ContainerKind::Kvm, ContainerKind::Docker],
     credential: &["key"],

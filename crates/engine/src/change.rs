@@ -149,18 +149,19 @@ pub(crate) fn take_volumes(new: &mut Cluster, from: &Cluster) -> Result<()> {
 /// # Errors
 /// `Invalid` when it is not.
 pub(crate) fn check_upgrade(before: &Cluster, after: &ClusterSpec) -> Result<()> {
-    let (from, to) = (before.spec.app.as_str(), after.app.as_str());
+    let (from, to) = (&before.spec.app, &after.app);
     let attempt = format!("upgrading `{}` from {from} to {to}", before.spec.name);
-    let name = |app: &str| app.split_once('@').map_or(app.to_owned(), |(name, _)| name.to_owned());
-    if name(from) != name(to) {
+    if from.name() != to.name() {
         return Err(Error::invalid(format!("{attempt}: that is another application")));
     }
     let all_there = || before.spec.nodes.keys().all(|id| before.nodes[id].app.as_ref() == Some(&after.app));
     if from == to && all_there() {
         return Err(Error::conflict(format!("{attempt}: it has this version already")));
     }
-    let version = from.split_once('@').map_or(from, |(_, version)| version);
-    if from != to && !after.upgrade_policy.is_empty() && !after.upgrade_policy.iter().any(|v| v == version) {
+    if from != to
+        && !after.upgrade_policy.is_empty()
+        && !after.upgrade_policy.iter().any(|v| v == from.version())
+    {
         return Err(Error::invalid(format!("{attempt}: the package does not allow it"))
             .hint(format!("{to} can be reached from: {}", after.upgrade_policy.join(", "))));
     }

@@ -1,10 +1,11 @@
 //! Planning and submitting: what a command line does before an executor takes over.
 
-use crate::{Accepted, ClusterFilter, Store, Submission, change, new_cluster_id};
+use crate::{Accepted, ClusterFilter, Store, Submission, change, new_cluster_id, store::random_secret};
+use async_trait::async_trait;
 use provider_core::{
     Action, AppVersionId, Cancel, Change, Clock, Cluster, ClusterStatus, Error, Facts, Health, JobId, Look,
     NodeFacts, NodeId, ParseRequest, ParsedCluster, Pilot, Plan, Policy, Provider, ProviderId, Records,
-    Result, Runtime, RuntimeId, Secret, SecretRef, Zone,
+    Result, Runtime, RuntimeId, Secret, SecretRef, Secrets, Zone,
 };
 use serde_json::{Map, Value};
 use std::{
@@ -117,8 +118,17 @@ impl Control {
                 let (runtime, provider) = self.place(runtime).await?;
                 provider.descriptor.check_action(Action::CreateCluster.kind())?;
                 let package = Records::package(&self.store, app).await?;
+                provider.descriptor.check_package(app, &package)?;
                 let id = new_cluster_id();
-                let parse = ParseRequest { cluster: &id, app, package: &package, conf, existing: None };
+                let parse = ParseRequest {
+                    cluster: &id,
+                    app,
+                    package: &package,
+                    conf,
+                    existing: None,
+                    secrets: &[],
+                    seed: &random_secret(),
+                };
                 let mut parsed = provider.interface.parse_cluster_conf(&parse)?;
                 if let Some(name) = name {
                     parsed.spec.name.clone_from(name);
@@ -176,9 +186,18 @@ impl Control {
         conf: &Value,
     ) -> Result<ParsedCluster> {
         let package = Records::package(&self.store, app).await?;
+        provider.descriptor.check_package(app, &package)?;
+        let (secrets, seed) = (self.store.cluster_secrets(&before.id).await?, random_secret());
         let with = |conf| {
-            let existing = Some(before);
-            let request = ParseRequest { cluster: &before.id, app, package: &package, conf, existing };
+            let request = ParseRequest {
+                cluster: &before.id,
+                app,
+                package: &package,
+                conf,
+                existing: Some(before),
+                secrets: &secrets,
+                seed: &seed,
+            };
             provider.interface.parse_cluster_conf(&request)
         };
         let mut parsed = with(conf)?;
@@ -311,8 +330,8 @@ impl Control {
     /// As [`look`](Self::look), for what somebody may cancel.
     pub(crate) async fn look_until(&self, runtime: Runtime, cancel: Cancel) -> Result<Look> {
         let credential = self.store.credential(&runtime.id).await?;
-        let records = Arc::new(self.store.clone());
-        Ok(Look::new(Arc::new(runtime), Arc::new(credential), self.clock.clone(), cancel, records))
+        let (records, secrets) = (Arc::new(self.store.clone()), Arc::new(self.store.clone()));
+        Ok(Look::new(Arc::new(runtime), Arc::new(credential), self.clock.clone(), cancel, records, secrets))
     }
 
     async fn split(
@@ -325,7 +344,8 @@ impl Control {
     ) -> Result<Planned> {
         let ParsedCluster { spec: after, secrets, warnings } = wanted;
         let mut change = Change { action, before, after };
-        let look = self.look(runtime).await?;
+        let mut look = self.look(runtime).await?;
+        look.secrets = Arc::new(Wanted { secrets: secrets.clone(), store: self.store.clone() });
         let mut facts = match provider.interface.check_resource(&look, &change).await {
             // Whoever must end it can't wait for a provider that does not answer.
             Err(_) if change.action.is_forced() => Facts::none(change.before.zone.clone(), self.clock.now()),
@@ -346,6 +366,22 @@ impl Control {
         }
         let plan = provider.interface.split_job_into_tasks(&change, facts)?;
         Ok(Planned { change, plan, warnings, secrets })
+    }
+}
+
+/// The secrets that a planned change would bring, over those on record.
+struct Wanted {
+    secrets: Vec<(SecretRef, Secret)>,
+    store: Store,
+}
+
+#[async_trait]
+impl Secrets for Wanted {
+    async fn resolve(&self, reference: &SecretRef) -> Result<Secret> {
+        match self.secrets.iter().find(|(wanted, _)| wanted == reference) {
+            Some((_, secret)) => Ok(secret.clone()),
+            None => self.store.resolve(reference).await,
+        }
     }
 }
 

@@ -3,17 +3,16 @@
 use crate::{
     args::{AppVerb, Format},
     exit::Outcome,
-    inputs::{read_input, unreadable},
+    inputs::read_input,
     print::{Column, Item, column, wide},
     screen::{Screen, Tone},
     shapes::moment,
     site::Site,
 };
 use engine::AppVersion;
-use provider_core::{AppVersionId, Archive, Error, Records, Result};
+use provider_core::{AppVersionId, Archive, Error, PackageInfo, Records};
 use serde::Serialize;
-use std::{fs, path::Path};
-use vmbased::package::Package;
+use std::path::Path;
 
 /// Carries out a verb.
 pub(crate) async fn run(verb: AppVerb, site: &Site, screen: &Screen) -> Outcome {
@@ -26,14 +25,13 @@ pub(crate) async fn run(verb: AppVerb, site: &Site, screen: &Screen) -> Outcome 
         }
         AppVerb::Describe(app) => {
             let archive = store.package(&app.id).await?;
-            let package = Package::load(&archive)?;
-            let view =
-                AppView { description: package.metadata().description.clone(), ..find(site, &app.id).await? };
+            let PackageInfo { description, .. } = site.registry.format_of(&archive)?.inspect(&archive)?;
+            let view = AppView { description, ..find(site, &app.id).await? };
             screen.one(&view, || view.sheet(screen, &archive))
         }
         AppVerb::Config(app) => {
-            let package = Package::load(&*store.package(&app.id).await?)?;
-            screen.data(&package.config().template())
+            let archive = store.package(&app.id).await?;
+            screen.data(&site.registry.format_of(&archive)?.questions(&archive)?)
         }
         AppVerb::Delete(app) => {
             store.delete_app(&app.id).await?;
@@ -44,11 +42,17 @@ pub(crate) async fn run(verb: AppVerb, site: &Site, screen: &Screen) -> Outcome 
 }
 
 async fn push(site: &Site, screen: &Screen, path: &Path) -> Outcome {
-    let archive = if path.is_dir() { read_directory(path)? } else { Archive::read(&read_input(path)?)? };
-    let package = Package::load(&archive).map_err(|e| e.during(format!("package `{}`", path.display())))?;
-    let id = package.version_id();
+    let during = |e: Error| e.during(format!("package `{}`", path.display()));
+    let archive = if path.is_dir() {
+        let format = site.registry.format_with(|marker| path.join(marker).is_file()).map_err(during)?;
+        format.read_directory(path)?
+    } else {
+        Archive::read(&read_input(path)?)?
+    };
+    let format = site.registry.format_of(&archive).map_err(during)?;
+    let PackageInfo { id, .. } = format.inspect(&archive).map_err(during)?;
     // Packed anew, so that the same files are the same bytes wherever they came from.
-    let is_new = site.store().push_app(&id, &archive.to_bytes(&package.metadata().name)?).await?;
+    let is_new = site.store().push_app(&id, &archive.to_bytes(id.name())?).await?;
     let text = if is_new {
         format!("app `{id}`")
     } else {
@@ -71,47 +75,6 @@ async fn find(site: &Site, id: &AppVersionId) -> Outcome<AppView> {
     Ok(AppView::new(app))
 }
 
-/// The files under `root`, as an archive holds them. Hidden ones are left out; a link would be refused.
-fn read_directory(root: &Path) -> Result<Archive> {
-    let mut files = Vec::new();
-    let mut directories = vec![root.to_owned()];
-    let mut bytes = 0;
-    while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(&directory).map_err(|e| unreadable(&directory, &e))? {
-            let entry = entry.map_err(|e| unreadable(&directory, &e))?;
-            let path = entry.path();
-            let kind = entry.file_type().map_err(|e| unreadable(&path, &e))?;
-            let name = path.strip_prefix(root).expect("it was found under the root").to_str();
-            let name =
-                name.ok_or_else(|| Error::invalid(format!("the name of `{}` is not UTF-8", path.display())))?;
-            if entry.file_name().to_string_lossy().starts_with('.') {
-                continue;
-            }
-            if kind.is_dir() {
-                directories.push(path);
-            } else if kind.is_file() {
-                bytes += entry.metadata().map_err(|e| unreadable(&path, &e))?.len();
-                if bytes > Archive::MAX_UNPACKED || files.len() == Archive::MAX_ENTRIES {
-                    return Err(Error::invalid(format!("`{}` is too large for a package", root.display()))
-                        .hint(format!(
-                            "a package has at most {} files and {} MiB",
-                            Archive::MAX_ENTRIES,
-                            Archive::MAX_UNPACKED >> 20
-                        )));
-                }
-                files.push((name.to_owned(), fs::read(&path).map_err(|e| unreadable(&path, &e))?));
-            } else {
-                return Err(Error::invalid(format!(
-                    "`{}` is neither a file nor a directory",
-                    path.display()
-                ))
-                .hint("packages hold no links and no devices"));
-            }
-        }
-    }
-    Archive::from_files(files)
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AppView {
@@ -127,10 +90,9 @@ struct AppView {
 
 impl AppView {
     fn new(app: AppVersion) -> Self {
-        let (name, version) = app.id.as_str().split_once('@').unwrap_or((app.id.as_str(), ""));
         Self {
-            name: name.to_owned(),
-            version: version.to_owned(),
+            name: app.id.name().to_owned(),
+            version: app.id.version().to_owned(),
             id: app.id.to_string(),
             description: String::new(),
             digest: app.digest,
@@ -167,25 +129,4 @@ impl Item for AppView {
 
 fn kib(bytes: u64) -> String {
     format!("{:.1} KiB", bytes as f64 / 1024.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::symlink;
-
-    #[test]
-    fn a_directory_is_read_without_what_is_hidden_and_refused_with_a_link() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path();
-        fs::create_dir_all(root.join("templates/.git")).unwrap();
-        fs::write(root.join("package.json"), "{}").unwrap();
-        fs::write(root.join("templates/a.tera"), "x").unwrap();
-        fs::write(root.join("templates/.git/config"), "x").unwrap();
-        let paths = |archive: Archive| archive.files().map(|(path, _)| path.to_owned()).collect::<Vec<_>>();
-        assert_eq!(read_directory(root).map(paths).unwrap(), ["package.json", "templates/a.tera"]);
-        symlink("/etc/passwd", root.join("stolen")).unwrap();
-        let error = read_directory(root).unwrap_err();
-        assert!(error.to_string().ends_with("stolen` is neither a file nor a directory"), "{error}");
-    }
 }

@@ -280,16 +280,25 @@ pub(crate) struct Create {
     pub(crate) volumes_of: Option<String>,
 }
 
-/// Answers to a package's questions.
+/// Answers to a package's questions; for a chart, values as Helm takes them.
 #[derive(Clone, Debug, Default, Args)]
 #[group(skip)]
 pub(crate) struct Answers {
     /// An answer to the package's questions, for example `cluster.replica.count=2`; wins over --file
-    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
-    pub(crate) set: Vec<(String, String)>,
-    /// A file of answers, as `app config` prints it; `-` reads standard input
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(crate) set: Vec<String>,
+    /// As --set, for a value that is text whatever it looks like
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(crate) set_string: Vec<String>,
+    /// As --set, for a value in JSON
+    #[arg(long, value_name = "KEY=JSON", value_parser = setting)]
+    pub(crate) set_json: Vec<String>,
+    /// As --set, for a value that is in a file
+    #[arg(long, value_name = "KEY=FILE", value_parser = setting)]
+    pub(crate) set_file: Vec<String>,
+    /// A file of answers, as `app config` prints it; `-` reads standard input; of several, later ones win
+    #[arg(short, long, visible_alias = "values", value_name = "FILE")]
+    pub(crate) file: Vec<PathBuf>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -298,7 +307,7 @@ pub(crate) struct Scale {
     #[command(flatten)]
     pub(crate) cluster: ClusterName,
     /// How many nodes the role is to have: stands for `--set cluster.ROLE.count=N`
-    #[arg(value_name = "ROLE=N", value_parser = pair, required_unless_present_any = ["set", "file"])]
+    #[arg(value_name = "ROLE=N", value_parser = pair, required_unless_present_any = ["set", "set_string", "set_json", "set_file", "file"])]
     pub(crate) roles: Vec<(String, String)>,
     #[command(flatten)]
     pub(crate) answers: Answers,
@@ -587,6 +596,10 @@ fn pair(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected a key, `=` and a value".to_owned()),
     }
+}
+
+fn setting(text: &str) -> Result<String, String> {
+    pair(text).map(|_| text.to_owned())
 }
 
 fn app_version(text: &str) -> Result<AppVersionId, String> {

@@ -119,11 +119,7 @@ fn outcome(work: &JobWork, cluster: &Cluster, health: Option<&ClusterHealth>) ->
         Action::CeaseClusters => format!("{name} deleted and forgotten"),
         Action::StopClusters => format!("{name} stopped, {}", count(cluster.nodes.len(), "node")),
         Action::UpgradeCluster { .. } | Action::RollbackCluster => {
-            format!(
-                "{} -> {}; {standing}",
-                version(before.spec.app.as_str()),
-                version(cluster.spec.app.as_str())
-            )
+            format!("{} -> {}; {standing}", before.spec.app.version(), cluster.spec.app.version())
         }
         Action::RecoverClusters => format!("{}; {standing}", repairs(&work.plan)),
         Action::RunService { service, .. } => {
@@ -132,11 +128,6 @@ fn outcome(work: &JobWork, cluster: &Cluster, health: Option<&ClusterHealth>) ->
         }
         _ => standing,
     }
-}
-
-/// The version of an app.
-pub(crate) fn version(app: &str) -> &str {
-    app.split_once('@').map_or(app, |(_, version)| version)
 }
 
 fn standing(cluster: &Cluster, health: Option<&ClusterHealth>) -> String {
@@ -189,7 +180,7 @@ fn next_steps(work: &JobWork) -> String {
             text += &format!("\n`pitrix cluster delete {cluster_name}` removes what was made");
         }
         ActionKind::UpgradeCluster if work.change.after.rollback == Rollback::Safe => {
-            let from = version(work.change.before.spec.app.as_str());
+            let from = work.change.before.spec.app.version();
             text += &format!("\n`pitrix cluster rollback {cluster_name}` goes back to {from}");
         }
         _ => {}

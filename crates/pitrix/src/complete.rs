@@ -57,9 +57,8 @@ pub(crate) fn apps() -> Vec<CompletionCandidate> {
 /// The versions of all apps: which of them fits depends on the cluster, and that is said when it is asked for.
 pub(crate) fn versions() -> Vec<CompletionCandidate> {
     names(async |store| {
-        let version =
-            |id: &str| id.split_once('@').map(|(name, version)| (version.to_owned(), name.to_owned()));
-        Ok(store.apps().await?.iter().filter_map(|app| version(app.id.as_str())).collect())
+        let version = |app: engine::AppVersion| (app.id.version().to_owned(), app.id.name().to_owned());
+        Ok(store.apps().await?.into_iter().map(version).collect())
     })
 }
 

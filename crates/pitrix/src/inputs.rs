@@ -23,7 +23,7 @@ pub(crate) fn read_input(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// The error about a file or directory that can't be read.
-pub(crate) fn unreadable(path: &Path, cause: &io::Error) -> Error {
+fn unreadable(path: &Path, cause: &io::Error) -> Error {
     let message = format!("reading `{}`", path.display());
     match cause.kind() {
         io::ErrorKind::NotFound => Error::not_found(message),

@@ -126,6 +126,7 @@ async fn validate(site: &Site, runtime: &Runtime, credential: &Credential) -> Re
         site.control.clock.clone(),
         never,
         Arc::new(site.store().clone()),
+        Arc::new(site.store().clone()),
     );
     let checked = provider.interface.validate_credential(&look).await;
     checked.map_err(|e| e.during(format!("checking runtime `{}`, which is not kept", runtime.id)))

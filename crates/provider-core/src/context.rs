@@ -2,7 +2,7 @@
 
 use crate::{
     AppVersionId, Archive, Clock, CloudCall, Cluster, ClusterId, Credential, Facts, Gateway, Result, Runtime,
-    Seat,
+    Seat, Secrets,
 };
 use async_trait::async_trait;
 use std::{
@@ -65,6 +65,8 @@ pub struct Look {
     pub cancel: Cancel,
     /// Everything else on record.
     pub records: Arc<dyn Records>,
+    /// The secrets on record; while a change is planned, also those that it would bring.
+    pub secrets: Arc<dyn Secrets>,
     cluster: Option<Arc<RwLock<Cluster>>>,
     facts: Option<Arc<Facts>>,
 }
@@ -77,8 +79,9 @@ impl Look {
         clock: Arc<dyn Clock>,
         cancel: Cancel,
         records: Arc<dyn Records>,
+        secrets: Arc<dyn Secrets>,
     ) -> Self {
-        Self { runtime, credential, clock, cancel, records, cluster: None, facts: None }
+        Self { runtime, credential, clock, cancel, records, secrets, cluster: None, facts: None }
     }
 
     /// The same view, of a job that works on `cluster` by a plan that rests on `facts`.

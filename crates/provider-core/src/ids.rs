@@ -72,6 +72,23 @@ impl NodeId {
     }
 }
 
+impl AppVersionId {
+    /// The id of `version` of the application `name`.
+    pub fn of(name: &str, version: &str) -> Self {
+        Self(format!("{name}@{version}"))
+    }
+
+    /// The application.
+    pub fn name(&self) -> &str {
+        self.0.split_once('@').map_or(&self.0, |(name, _)| name)
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &str {
+        self.0.split_once('@').map_or("", |(_, version)| version)
+    }
+}
+
 /// A task of a plan, `layer.index`, both from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TaskId {

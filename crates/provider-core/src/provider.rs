@@ -87,7 +87,7 @@ pub trait Sweeper: Send + Sync + 'static {
 }
 
 /// What `parse_cluster_conf` gets.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ParseRequest<'a> {
     /// The cluster that the result is for; its secrets are named after it.
     pub cluster: &'a ClusterId,
@@ -99,6 +99,10 @@ pub struct ParseRequest<'a> {
     pub conf: &'a Value,
     /// The cluster on record when an existing one changes; none for a new one.
     pub existing: Option<&'a Cluster>,
+    /// What is stored for the existing cluster; empty for a new one.
+    pub secrets: &'a [(SecretRef, Secret)],
+    /// A fresh secret of 64 hexadecimal digits, another one each time: what a provider makes up comes from it.
+    pub seed: &'a Secret,
 }
 
 /// What `parse_cluster_conf` gives.

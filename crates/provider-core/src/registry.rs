@@ -1,7 +1,8 @@
 //! Which providers this binary has. Plugins register themselves; nothing here names one.
 
 use crate::{
-    ActionKind, Clock, ContainerKind, DeploymentId, Error, ProviderId, ProviderInterface, Result, Sweeper,
+    ActionKind, AppVersionId, Archive, Clock, ContainerKind, DeploymentId, Error, PackageFormat, ProviderId,
+    ProviderInterface, Result, Sweeper,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,6 +20,8 @@ pub struct Descriptor {
     pub id: &'static str,
     /// What it is, in a line.
     pub title: &'static str,
+    /// The packages that it runs.
+    pub format: &'static dyn PackageFormat,
     /// The actions that it takes part in. Any other is refused before a job exists.
     pub actions: &'static [ActionKind],
     /// The kinds of container that it runs.
@@ -41,6 +44,19 @@ pub enum Support {
 }
 
 impl Descriptor {
+    /// Checks that the provider takes `package`, which is called `app`.
+    ///
+    /// # Errors
+    /// `Unsupported`, naming the format that it takes.
+    pub fn check_package(&self, app: &AppVersionId, package: &Archive) -> Result<()> {
+        let (name, marker) = (self.format.name(), self.format.marker());
+        if package.file(marker).is_some() {
+            return Ok(());
+        }
+        Err(Error::unsupported(format!("provider `{}` does not run `{app}`", self.id))
+            .hint(format!("it takes a {name}, which has `{marker}` at the top; choose another runtime")))
+    }
+
     /// Checks that the provider takes part in `action`.
     ///
     /// # Errors
@@ -141,6 +157,33 @@ impl Registry {
             )));
         }
         Ok(Self { registered, known: known.iter().copied().collect() })
+    }
+
+    /// The formats of packages that the providers take, each once.
+    pub fn formats(&self) -> Vec<&'static dyn PackageFormat> {
+        let formats = self.descriptors().map(|descriptor| (descriptor.format.marker(), descriptor.format));
+        formats.collect::<BTreeMap<_, _>>().into_values().collect()
+    }
+
+    /// The format of `package`.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the formats that there are.
+    pub fn format_of(&self, package: &Archive) -> Result<&'static dyn PackageFormat> {
+        self.format_with(|marker| package.file(marker).is_some())
+    }
+
+    /// The format whose marker is there.
+    ///
+    /// # Errors
+    /// As [`format_of`](Self::format_of).
+    pub fn format_with(&self, has: impl Fn(&str) -> bool) -> Result<&'static dyn PackageFormat> {
+        let formats = self.formats();
+        formats.iter().copied().find(|format| has(format.marker())).ok_or_else(|| {
+            let known = formats.iter().map(|format| format!("a {} has `{}`", format.name(), format.marker()));
+            Error::invalid("this is no package of a format that this binary knows")
+                .hint(format!("at the top {}", known.collect::<Vec<_>>().join(", ")))
+        })
     }
 
     /// All descriptors, by id.

@@ -49,6 +49,7 @@ const ACTIONS: &[ActionKind] = &[
 pub static DESCRIPTOR: Descriptor = Descriptor {
     id: "local",
     title: "processes on this machine",
+    format: &vmbased::package::VmPackages,
     actions: ACTIONS,
     containers: &[ContainerKind::Process],
     credential: &[],

@@ -73,7 +73,15 @@ fn measure(tasks: u32) -> Result<Value, Box<dyn Error>> {
     let app = AppVersionId::new("wide@1.0.0");
     let id = ClusterId::new("cl-bench");
     let start = Instant::now();
-    let request = ParseRequest { cluster: &id, app: &app, package: &archive, conf: &conf, existing: None };
+    let request = ParseRequest {
+        cluster: &id,
+        app: &app,
+        package: &archive,
+        conf: &conf,
+        existing: None,
+        secrets: &[],
+        seed: &provider_core::Secret::new(""),
+    };
     let spec = package::parse(&request)?.spec;
     let validated = start.elapsed();
 

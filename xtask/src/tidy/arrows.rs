@@ -28,7 +28,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         package: "pitrix",
-        may_use: &["provider-core", "providers", "vmbased", "engine", "agent"],
+        may_use: &["provider-core", "providers", "engine", "agent"],
         may_test_with: &[],
     },
     Row { package: "xtask", may_use: &[], may_test_with: &[] },

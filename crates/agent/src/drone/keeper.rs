@@ -5,11 +5,12 @@ use crate::drone::{
     health::Standing,
     instance::{Instance, private_directory},
     log,
-    processes::{self, Mark},
+    processes::{self, Mark, leads_session},
 };
 use provider_core::{Error, Result, Timestamp};
-use rustix::process::{
-    Pid, Signal, WaitOptions, getpid, getsid, kill_process, set_child_subreaper, setsid, wait,
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, setsid, wait},
 };
 use std::{
     env,
@@ -105,9 +106,10 @@ fn redirect(instance: &Instance) -> io::Result<()> {
 }
 
 fn detach() -> io::Result<()> {
-    if getsid(None)? != getpid() {
-        // Refused to who leads a process group already.
-        setsid()?;
+    match setsid() {
+        // Whoever started it gave it a session of its own.
+        Err(Errno::PERM) if leads_session()? => {}
+        made => drop(made?),
     }
     Ok(set_child_subreaper(Some(getpid()))?)
 }

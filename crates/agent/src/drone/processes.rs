@@ -7,6 +7,7 @@ use rustix::{
     io::Errno,
     process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal},
 };
+use sha2::{Digest, Sha256};
 use std::{
     fs, io,
     os::fd::{AsFd, OwnedFd},
@@ -40,7 +41,9 @@ impl Mark {
     /// `ancestor`, itself included.
     pub(super) fn new(variables: &[(&str, &str)], ancestor: Option<Pid>) -> Self {
         let variables: Vec<_> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        Self { handle: variables.join(","), variables, ancestor }
+        // The kernel takes at most 249 bytes for a name, and tokens may be of any length.
+        let handle = format!("pitrix-{}", hex::encode(Sha256::digest(variables.join("\0"))));
+        Self { handle, variables, ancestor }
     }
 
     /// A descriptor that children inherit as long as it is open here: an empty file without a path, which
@@ -168,15 +171,26 @@ fn all() -> impl Iterator<Item = Pid> {
 /// The parent of a living process; none when it has ended.
 fn parent(pid: Pid) -> Option<Pid> {
     let stat = fs::read(proc(pid).join("stat")).ok()?;
-    // The program's name comes before these fields, in parentheses, and may hold anything.
-    let rest = stat.rsplit(|byte| *byte == b')').next()?;
-    let mut fields = std::str::from_utf8(rest).ok()?.split_ascii_whitespace();
-    let state = fields.next()?;
-    let parent = fields.next()?.parse().ok()?;
+    let [state, parent, _group, _session] = after_name(&stat)?;
     if matches!(state, "Z" | "X") {
         return None;
     }
-    Some(Pid::from_raw(parent).unwrap_or(Pid::INIT))
+    Some(Pid::from_raw(parent.parse().ok()?).unwrap_or(Pid::INIT))
+}
+
+/// Whether this process leads its session. `getsid` can't be asked: the leader may be outside of our PID
+/// namespace, where it has no id.
+pub(super) fn leads_session() -> io::Result<bool> {
+    let stat = fs::read("/proc/self/stat")?;
+    let pid = stat.split(|byte| *byte == b' ').next();
+    Ok(after_name(&stat).is_some_and(|[_state, _parent, _group, session]| pid == Some(session.as_bytes())))
+}
+
+/// The first fields of a `stat` file after the program's name, which is in parentheses and may hold anything.
+fn after_name<const N: usize>(stat: &[u8]) -> Option<[&str; N]> {
+    let rest = stat.rsplit(|byte| *byte == b')').next()?;
+    let fields = std::str::from_utf8(rest).ok()?.split_ascii_whitespace();
+    fields.take(N).collect::<Vec<_>>().try_into().ok()
 }
 
 fn descends(mut from: Pid, ancestor: Pid) -> bool {
@@ -229,7 +243,9 @@ mod tests {
 
     #[test]
     fn every_sign_is_enough_and_nothing_else_is_found() {
-        let mark = Mark::new(&[("ONE", "every"), ("TWO", "sign")], None);
+        // Longer than the name of a handle may be.
+        let long = "sign".repeat(100);
+        let mark = Mark::new(&[("ONE", "every"), ("TWO", &long)], None);
         let mut by_variable = start("", Some(&mark), None);
         let mut by_handle = start("", None, Some(&mark));
         let mut other = start("", Some(&Mark::new(&[("ONE", "every"), ("TWO", "other")], None)), None);

@@ -8,7 +8,7 @@ use std::fs::{self, File};
 
 #[tokio::test]
 async fn the_same_id_is_the_same_command() {
-    let instance = Instance::start().await;
+    let mut instance = Instance::start().await;
     let command = service("echo once >>ran");
     instance.submit("c1", &command).await;
     instance.submit("c1", &command).await;
@@ -28,7 +28,7 @@ async fn the_same_id_is_the_same_command() {
 
 #[tokio::test]
 async fn a_killed_worker_comes_back_and_what_it_ran_is_lost() {
-    let instance = Instance::start().await;
+    let mut instance = Instance::start().await;
     instance.sh("app", &daemon("app")).await;
     let app = Pinned::new(&instance.path("root/app"));
     let pipe = instance.pipe("pipe");

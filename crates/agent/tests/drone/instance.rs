@@ -40,7 +40,7 @@ impl Instance {
         });
         fs::write(directory.join("instance.json"), identity.to_string()).unwrap();
         let agent = format!("unix:{}/drone.sock", directory.display());
-        let instance = Self { keeper: start_keeper(&directory), place, agent };
+        let mut instance = Self { keeper: start_keeper(&directory), place, agent };
         instance.answers().await;
         instance
     }
@@ -53,14 +53,28 @@ impl Instance {
         self.directory().join(below)
     }
 
-    /// Waits until the drone answers.
-    pub(crate) async fn answers(&self) {
+    /// Waits until the drone answers. If it does not, its log says why.
+    pub(crate) async fn answers(&mut self) {
+        let keeper = &mut self.keeper;
         let answer = async {
-            while UnixPilot.status(&self.agent).await.is_err() {
-                tokio::task::yield_now().await;
+            loop {
+                match UnixPilot.status(&self.agent).await {
+                    Ok(_) => return Ok(()),
+                    Err(error) => match keeper.try_wait().unwrap() {
+                        Some(end) => return Err(format!("the keeper has ended: {end}; {error:?}")),
+                        None => tokio::task::yield_now().await,
+                    },
+                }
             }
         };
-        tokio::time::timeout(PATIENCE, answer).await.expect("the drone answers");
+        let answered = match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(answered) => answered,
+            Err(_) => Err(format!("not in time; {:?}", UnixPilot.status(&self.agent).await.err())),
+        };
+        if let Err(why) = answered {
+            let log = fs::read_to_string(self.path("log/drone.log")).unwrap_or_else(|e| e.to_string());
+            panic!("the drone does not answer: {why}\n{log}");
+        }
     }
 
     pub(crate) async fn submit(&self, id: &str, command: &Command) {

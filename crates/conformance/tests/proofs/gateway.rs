@@ -48,6 +48,7 @@ impl World {
             self.clock.clone(),
             never,
             Arc::new(NoRecords),
+            Arc::new(NoRecords),
         );
         TaskContext::new(look, gateway.clone(), seat)
     }

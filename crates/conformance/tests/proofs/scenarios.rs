@@ -383,6 +383,7 @@ fn appendix_b_14_what_a_provider_lacks_is_refused_and_named() {
     static LIMITED: Descriptor = Descriptor {
         id: "scripted",
         title: "only makes clusters",
+        format: &vmbased::package::VmPackages,
         actions: &[ActionKind::CreateCluster],
         containers: &[ContainerKind::Kvm],
         credential: &["key"],

@@ -35,6 +35,7 @@ use provider_core::{
 };
 use reader::Readers;
 use secret::Keyring;
+pub(crate) use secret::random_secret;
 use sqlx::SqliteConnection;
 use std::{
     path::PathBuf,

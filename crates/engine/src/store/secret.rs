@@ -1,6 +1,6 @@
 //! Secrets, sealed under a key file that lies beside the database.
 
-use super::{error::failed, open::create_private, *};
+use super::{accept::secrets_of, error::failed, open::create_private, *};
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
@@ -106,6 +106,16 @@ impl Secrets for Store {
 }
 
 impl Store {
+    /// The secrets of a cluster.
+    ///
+    /// # Errors
+    /// `Store` when they can't be opened with this key file.
+    pub async fn cluster_secrets(&self, cluster: &ClusterId) -> Result<Vec<(SecretRef, Secret)>> {
+        let owner = secrets_of(cluster);
+        let secrets = self.secrets_of(&owner).await?.into_iter();
+        Ok(secrets.map(|(name, secret)| (SecretRef::new(format!("{owner}/{name}")), secret)).collect())
+    }
+
     /// The secrets right below `owner`, by the last part of their references.
     pub(super) async fn secrets_of(&self, owner: &str) -> Result<Vec<(String, Secret)>> {
         let (from, to) = below(owner);
@@ -141,7 +151,14 @@ fn id(key: &[u8; 32]) -> String {
     hex::encode(&Sha256::digest([b"pitrix key".as_slice(), key].concat())[..8])
 }
 
-pub(super) fn fill_random(bytes: &mut [u8]) {
+/// 64 random hexadecimal digits.
+pub(crate) fn random_secret() -> Secret {
+    let mut bytes = Zeroizing::new([0; 32]);
+    fill_random(&mut *bytes);
+    Secret::new(hex::encode(*bytes))
+}
+
+fn fill_random(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("every system that Pitrix runs on has a source of randomness");
 }
 

@@ -1,9 +1,9 @@
-//! An operator's answers to a package's questions, from a file and from `--set`.
+//! An operator's answers to a package's questions, from files and from settings.
 
 use crate::{args::Answers, exit::Outcome, inputs::read_input, site::Site};
-use provider_core::{AppVersionId, Error, Records};
+use provider_core::{AppVersionId, Given, Records, Setting, SettingKind};
 use serde_json::{Value, json};
-use vmbased::package::{Document, Package};
+use std::path::Path;
 
 /// What answers are given to.
 #[derive(Clone, Copy)]
@@ -19,42 +19,28 @@ pub(crate) struct Standing<'a> {
 /// # Errors
 /// `NotFound` for an unknown app; `Invalid` with file, line and key path, and for a password in an argument.
 pub(crate) async fn read_answers(site: &Site, standing: Standing<'_>, answers: &Answers) -> Outcome<Value> {
-    if answers.file.is_none() && answers.set.is_empty() {
+    let mut files = Vec::new();
+    for path in &answers.file {
+        files.push((path.display().to_string(), read_input(path)?));
+    }
+    let given = Given { files, settings: settings(answers), read: &|path| read_input(Path::new(path)) };
+    if given.is_empty() {
         return Ok(json!({}));
     }
-    let package = Package::load(&*site.store().package(standing.app).await?)?;
-    let file = match &answers.file {
-        Some(path) => Document::read(&path.display().to_string(), &read_input(path)?)?,
-        None => Document::from_value("the answers", json!({})),
-    };
-    Ok(merge(&package, standing.conf, &file, &answers.set)?)
+    let package = site.store().package(standing.app).await?;
+    let format = site.registry.format_of(&package)?;
+    Ok(format.answers(&package, &given, standing.conf)?)
 }
 
-fn merge(
-    package: &Package,
-    recorded: Option<&Value>,
-    file: &Document,
-    set: &[(String, String)],
-) -> Result<Value, Error> {
-    let config = package.config();
-    if set.is_empty() {
-        config.complete(file, recorded)?;
-        return Ok(file.value().clone());
-    }
-    let mut answers = file.value().clone();
-    for (path, text) in set {
-        config.set(&mut answers, path, text).map_err(|e| {
-            let config = format!("`pitrix app config {}` lists the keys", package.version_id());
-            e.during("--set").hint(config)
-        })?;
-    }
-    let complete = config.complete(&Document::from_value("the answers", answers.clone()), recorded)?;
-    let given = |path: &String| set.iter().any(|(given, _)| given == path);
-    match complete.passwords.iter().find(|(path, password)| password.is_some() && given(path)) {
-        Some((path, _)) => {
-            Err(Error::invalid(format!("`{path}` is a password, and arguments are for everybody to see"))
-                .hint("put it into a file that only you can read and give that with `--file`"))
-        }
-        None => Ok(answers),
-    }
+fn settings(answers: &Answers) -> Vec<Setting> {
+    let kinds = [
+        (SettingKind::Json, &answers.set_json),
+        (SettingKind::Plain, &answers.set),
+        (SettingKind::Text, &answers.set_string),
+        (SettingKind::File, &answers.set_file),
+    ];
+    let of_kind = |(kind, texts): (SettingKind, &Vec<String>)| {
+        texts.iter().map(move |text| Setting { kind, text: text.clone() }).collect::<Vec<_>>()
+    };
+    kinds.into_iter().flat_map(of_kind).collect()
 }

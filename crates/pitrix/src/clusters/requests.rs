@@ -9,7 +9,7 @@ use crate::{
 };
 use clap::Args;
 use engine::{Aim, Request};
-use provider_core::{Action, AppVersionId, Error, Result, RoleName, ServiceName, Size};
+use provider_core::{Action, AppVersionId, Error, Records, Result, RoleName, ServiceName, Size};
 use std::path::Path;
 
 impl<W: Args, Y: Args> Deed<W, Y> {
@@ -78,6 +78,7 @@ async fn create_request(create: &Create, site: &Site) -> Outcome<Request> {
 async fn scale_request(scale: &Scale, site: &Site) -> Outcome<Request> {
     let spec = site.control.cluster(&scale.cluster.name).await?.spec;
     let mut answers = scale.answers.clone();
+    let format = site.registry.format_of(&*site.store().package(&spec.app).await?)?;
     for (role, n) in &scale.roles {
         if !spec.roles.contains_key(&RoleName::new(role.as_str())) {
             let roles: Vec<_> = spec.roles.keys().map(RoleName::as_str).collect();
@@ -85,7 +86,15 @@ async fn scale_request(scale: &Scale, site: &Site) -> Outcome<Request> {
                 .hint(format!("its roles are: {}", roles.join(", ")))
                 .into());
         }
-        answers.set.push((format!("cluster.{role}.count"), n.clone()));
+        let key = format.count_key(&RoleName::new(role.as_str())).ok_or_else(|| {
+            let attempt = format!("scaling role `{role}` of cluster `{}`", spec.name);
+            Error::unsupported(format!("{attempt}: in a {} that is an answer like others", format.name()))
+                .hint(format!(
+                    "find it with `pitrix app config {}` and use `pitrix cluster update-env {} --set KEY={n}`",
+                    spec.app, spec.name
+                ))
+        })?;
+        answers.set.push(format!("{key}={n}"));
     }
     reconfigure(site, &scale.cluster.name, &answers, Aim::Scale).await
 }
@@ -102,8 +111,7 @@ async fn version_of_same_app(site: &Site, cluster: &str, to: &str) -> Outcome<Ap
         return Ok(AppVersionId::new(to));
     }
     let app = site.control.cluster(cluster).await?.spec.app;
-    let name = app.as_str().split_once('@').map_or(app.as_str(), |(name, _)| name);
-    Ok(AppVersionId::new(format!("{name}@{to}")))
+    Ok(AppVersionId::of(app.name(), to))
 }
 
 fn read_keys(keys: &Keys) -> Result<Vec<String>> {

@@ -1,9 +1,6 @@
 //! What moving to another version does to a cluster, told before it happens.
 
-use crate::{
-    carry_out::version,
-    screen::{Screen, count},
-};
+use crate::screen::{Screen, count};
 use provider_core::{
     Action, AgentVerb, Change, ClusterSpec, Directive, EnvValue, InstanceVerb, NodeId, Plan, Rollback,
     ServiceName, Work,
@@ -46,8 +43,8 @@ impl VersionView {
         }
         let order = order(plan);
         Some(Self {
-            from: version(before.spec.app.as_str()).to_owned(),
-            to: version(after.app.as_str()).to_owned(),
+            from: before.spec.app.version().to_owned(),
+            to: after.app.version().to_owned(),
             downtime: downtime(plan, after),
             data: data(plan, after, action),
             rollback: rollback(before.spec.rollback, after.rollback, action).to_owned(),

@@ -146,6 +146,7 @@ impl Site {
             Arc::new(RealSleep),
             Cancel::new().1,
             Arc::new(NoRecords),
+            Arc::new(NoRecords),
         )
     }
 

@@ -57,6 +57,21 @@ impl Config {
     /// # Errors
     /// `Invalid` when there is no such item, or it does not allow the value.
     pub fn set(&self, answers: &mut Value, path: &str, text: &str) -> Result<()> {
+        let (item, slot) = self.find(answers, path)?;
+        put(item, slot, path, item.parse(text))
+    }
+
+    /// As [`set`](Self::set), with a value that has its type.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub fn set_value(&self, answers: &mut Value, path: &str, value: Value) -> Result<()> {
+        let (item, slot) = self.find(answers, path)?;
+        put(item, slot, path, value)
+    }
+
+    /// The item at `path`, and the place of its answer.
+    fn find<'a>(&self, answers: &'a mut Value, path: &str) -> Result<(&Item, &'a mut Value)> {
         let mut item = &self.root;
         let mut slot = answers;
         let mut parent = String::new();
@@ -71,10 +86,7 @@ impl Config {
             }
             slot = &mut slot[key];
         }
-        let value = item.parse(text);
-        item.check(&value).map_err(|problem| Error::invalid(format!("`{path}` {problem}")))?;
-        *slot = value;
-        Ok(())
+        Ok((item, slot))
     }
 
     /// The end of an error about `key`, which `item` does not have: what may have been meant.
@@ -94,6 +106,12 @@ impl Config {
             known => format!("{meant}; known here: {}", known.join(", ")),
         }
     }
+}
+
+fn put(item: &Item, slot: &mut Value, path: &str, value: Value) -> Result<()> {
+    item.check(&value).map_err(|problem| Error::invalid(format!("`{path}` {problem}")))?;
+    *slot = value;
+    Ok(())
 }
 
 impl Item {

@@ -2,12 +2,14 @@
 //!
 //! A package becomes a wanted cluster in four steps: [`Package::load`] reads and checks its files, [`Config`]
 //! merges an operator's answers into the defaults, `render` fills the cluster document with them, and `cluster`
-//! turns the document into a [`ClusterSpec`]. Nothing here does I/O or knows a provider.
+//! turns the document into a [`ClusterSpec`]. Nothing here knows a provider, and only `directory` does I/O.
 
 mod answers;
 mod cluster;
 mod config;
+mod directory;
 mod document;
+mod format;
 mod item;
 mod nodes;
 mod problems;
@@ -18,6 +20,7 @@ mod schema;
 pub use answers::Answers;
 pub use config::Config;
 pub use document::{Document, MAX_DEPTH};
+pub use format::VmPackages;
 
 use cluster::{Wanted, read_cluster};
 use nodes::{Size, allocate};
@@ -150,7 +153,7 @@ impl Package {
 
     /// What it is called, with its version.
     pub fn version_id(&self) -> AppVersionId {
-        AppVersionId::new(format!("{}@{}", self.metadata.name, self.metadata.version))
+        AppVersionId::of(&self.metadata.name, &self.metadata.version.to_string())
     }
 
     /// `package.json`.

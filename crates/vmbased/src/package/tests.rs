@@ -24,7 +24,15 @@ fn archive(files: &[(&str, &str)]) -> Archive {
 }
 
 fn parse_with(package: &Archive, conf: &Value, existing: Option<&Cluster>) -> Result<ParsedCluster> {
-    parse(&ParseRequest { cluster: &"cl-1".into(), app: &"kvgrid@1.4.0".into(), package, conf, existing })
+    parse(&ParseRequest {
+        cluster: &"cl-1".into(),
+        app: &"kvgrid@1.4.0".into(),
+        package,
+        conf,
+        existing,
+        secrets: &[],
+        seed: &provider_core::Secret::new(""),
+    })
 }
 
 fn error<T>(result: Result<T>) -> String {
