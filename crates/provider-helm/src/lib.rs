@@ -3,6 +3,10 @@
 //!
 //! Start reading at [`chart::Chart`], then [`values::Values`], then [`render::render`].
 
+pub mod api;
 pub mod chart;
+pub mod manifest;
+pub mod release;
 pub mod render;
+pub mod status;
 pub mod values;

@@ -1,6 +1,7 @@
 //! What the API serves: two requests on a server that aggregates, one for each group on an old one.
 
 use super::{Api, Resource, error::classify, error::reading};
+use futures_util::future::join;
 use provider_core::Result;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,7 @@ impl Discovery {
     /// As [`Api::get`].
     pub async fn run(api: &Api) -> Result<Self> {
         let mut found = Self::default();
-        let (core, groups) = tokio::join!(found_at(api, "/api"), found_at(api, "/apis"));
+        let (core, groups) = join(found_at(api, "/api"), found_at(api, "/apis")).await;
         for (root, list) in [("/api", core?), ("/apis", groups?)] {
             if list.get("items").is_some() {
                 found.add_aggregated(&list);

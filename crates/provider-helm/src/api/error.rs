@@ -119,7 +119,14 @@ mod tests {
             message: "conflict with \"kubectl\" using v1".into(),
             field: ".data.a".into(),
         };
-        let details = StatusDetails { causes: vec![cause], ..StatusDetails::default() };
+        let details = StatusDetails {
+            name: String::new(),
+            group: String::new(),
+            kind: String::new(),
+            uid: String::new(),
+            causes: vec![cause],
+            retry_after_seconds: 0,
+        };
         let status = Status::failure("Apply failed with 1 conflict", "Conflict").with_code(409).with_details(details);
         let error = classify("applying ConfigMap/x", &kube::Error::Api(status.boxed()));
         assert_eq!(error.causes(), [".data.a: conflict with \"kubectl\" using v1"]);

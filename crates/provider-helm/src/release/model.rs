@@ -85,9 +85,6 @@ pub struct Info {
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "each is Helm's status of the same name")]
 pub enum ReleaseStatus {
-    #[default]
-    #[serde(other)]
-    Unknown,
     Deployed,
     Uninstalled,
     Superseded,
@@ -96,6 +93,9 @@ pub enum ReleaseStatus {
     PendingInstall,
     PendingUpgrade,
     PendingRollback,
+    #[default]
+    #[serde(other)]
+    Unknown,
 }
 
 impl ReleaseStatus {

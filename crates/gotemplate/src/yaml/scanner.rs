@@ -1,0 +1,528 @@
+//! From characters to tokens.
+//!
+//! The rules are libyaml's, since Helm reads YAML through a descendant of it: a key is recognised when its `:` comes
+//! (on the same line, within 1024 characters), indentation opens and closes block collections, and flow collections
+//! ignore indentation altogether. Texts and lines of errors are those that users know from Helm.
+
+use std::collections::VecDeque;
+
+use super::error::{Error, Stage};
+
+/// The deepest nesting of collections that is read.
+///
+/// Helm's reader stops at 10,000, which no chart comes near; here values are walked recursively afterwards, also on
+/// the small stacks of threads.
+pub const MAX_DEPTH: usize = 500;
+
+/// How far from its start a key's `:` may be.
+const MAX_KEY_LENGTH: usize = 1024;
+
+/// A position: all counted from 0, columns in characters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Characters from the start of the text.
+    pub(super) index: usize,
+    pub(super) line: usize,
+    pub(super) column: usize,
+}
+
+/// What the parser works with.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Token {
+    StreamEnd,
+    Version(u8, u8),
+    TagDirective { handle: String, prefix: String },
+    DocumentStart,
+    DocumentEnd,
+    BlockSequenceStart,
+    BlockMappingStart,
+    BlockEnd,
+    FlowSequenceStart,
+    FlowSequenceEnd,
+    FlowMappingStart,
+    FlowMappingEnd,
+    BlockEntry,
+    FlowEntry,
+    Key,
+    Value,
+    Alias(String),
+    Anchor(String),
+    Tag { handle: String, suffix: String },
+    Scalar { text: String, plain: bool },
+}
+
+/// A token and where it is.
+#[derive(Debug, Clone)]
+pub(super) struct Spanned {
+    pub(super) token: Token,
+    pub(super) start: Mark,
+    pub(super) end: Mark,
+}
+
+/// Something that may turn out to be a key.
+#[derive(Debug, Clone, Copy, Default)]
+struct SimpleKey {
+    possible: bool,
+    required: bool,
+    token_number: usize,
+    mark: Mark,
+}
+
+/// Turns text into tokens, on demand.
+#[derive(Debug)]
+pub(super) struct Scanner<'a> {
+    pub(super) text: &'a str,
+    pub(super) position: usize,
+    pub(super) mark: Mark,
+    tokens: VecDeque<Spanned>,
+    /// How many tokens were handed out.
+    taken: usize,
+    ended: bool,
+    pub(super) flow_level: usize,
+    /// The column of the innermost block collection; -1 outside of all.
+    pub(super) indent: isize,
+    indents: Vec<isize>,
+    pub(super) key_allowed: bool,
+    keys: Vec<SimpleKey>,
+}
+
+impl<'a> Scanner<'a> {
+    /// Begins at the start of `text`.
+    pub(super) fn new(text: &'a str) -> Self {
+        Scanner {
+            text,
+            position: 0,
+            mark: Mark::default(),
+            tokens: VecDeque::new(),
+            taken: 0,
+            ended: false,
+            flow_level: 0,
+            indent: -1,
+            indents: Vec::new(),
+            key_allowed: true,
+            keys: vec![SimpleKey::default()],
+        }
+    }
+
+    /// The next token, which stays where it is.
+    pub(super) fn peek(&mut self) -> Result<&Spanned, Error> {
+        self.fill()?;
+        // The end of the stream is never taken, so there is always one.
+        self.tokens
+            .front()
+            .ok_or_else(|| Error::at(Stage::Scan, self.mark, self.mark, "unexpected end of stream"))
+    }
+
+    /// Takes the next token.
+    pub(super) fn next(&mut self) -> Result<Spanned, Error> {
+        let token = self.peek()?.clone();
+        if token.token != Token::StreamEnd {
+            self.tokens.pop_front();
+            self.taken += 1;
+        }
+        Ok(token)
+    }
+
+    // Characters.
+
+    /// The byte `ahead` of the position; 0 behind the end.
+    pub(super) fn byte(&self, ahead: usize) -> u8 {
+        self.text.as_bytes().get(self.position + ahead).copied().unwrap_or(0)
+    }
+
+    pub(super) fn at_end(&self) -> bool {
+        self.position >= self.text.len()
+    }
+
+    /// The bytes of the line break `ahead`: 0 if there is none.
+    pub(super) fn break_width(&self, ahead: usize) -> usize {
+        match self.byte(ahead) {
+            b'\r' if self.byte(ahead + 1) == b'\n' => 2,
+            b'\r' | b'\n' => 1,
+            0xC2 if self.byte(ahead + 1) == 0x85 => 2,
+            0xE2 if self.byte(ahead + 1) == 0x80 && matches!(self.byte(ahead + 2), 0xA8 | 0xA9) => 3,
+            _ => 0,
+        }
+    }
+
+    pub(super) fn is_break(&self) -> bool {
+        self.break_width(0) > 0
+    }
+
+    pub(super) fn is_blank(&self) -> bool {
+        matches!(self.byte(0), b' ' | b'\t')
+    }
+
+    /// Whether a blank, a line break or the end is `ahead`.
+    pub(super) fn is_blank_or_end(&self, ahead: usize) -> bool {
+        matches!(self.byte(ahead), b' ' | b'\t' | 0) || self.break_width(ahead) > 0
+    }
+
+    pub(super) fn is_break_or_end(&self) -> bool {
+        self.at_end() || self.is_break()
+    }
+
+    fn width(&self) -> usize {
+        match self.byte(0) {
+            0..=0x7F => 1,
+            0x80..=0xDF => 2,
+            0xE0..=0xEF => 3,
+            _ => 4,
+        }
+    }
+
+    /// Goes one character on.
+    pub(super) fn skip(&mut self) {
+        if !self.at_end() {
+            self.position += self.width();
+            self.mark.index += 1;
+            self.mark.column += 1;
+        }
+    }
+
+    /// Goes over a line break.
+    pub(super) fn skip_line(&mut self) {
+        let width = self.break_width(0);
+        if width > 0 {
+            self.position += width;
+            self.mark.index += if width == 2 && self.byte(0).is_ascii() { 2 } else { 1 };
+            self.mark.column = 0;
+            self.mark.line += 1;
+        }
+    }
+
+    /// Copies one character.
+    pub(super) fn read(&mut self, into: &mut String) {
+        if !self.at_end() {
+            let width = self.width();
+            into.push_str(self.text.get(self.position..self.position + width).unwrap_or_default());
+            self.skip();
+        }
+    }
+
+    /// Copies a line break: every kind but the two Unicode separators becomes a newline.
+    pub(super) fn read_line(&mut self, into: &mut String) {
+        match self.break_width(0) {
+            0 => return,
+            3 => into.push_str(self.text.get(self.position..self.position + 3).unwrap_or_default()),
+            _ => into.push('\n'),
+        }
+        self.skip_line();
+    }
+
+    /// Whether `---` or `...` stands at the start of this line.
+    pub(super) fn is_document_indicator(&self) -> bool {
+        let rest = &self.text.as_bytes()[self.position.min(self.text.len())..];
+        self.mark.column == 0
+            && (rest.starts_with(b"---") || rest.starts_with(b"..."))
+            && self.is_blank_or_end(3)
+    }
+
+    /// An error of the scanner, here.
+    pub(super) fn error(&self, context: Mark, problem: &str) -> Error {
+        Error::at(Stage::Scan, self.mark, context, problem)
+    }
+
+    // Tokens.
+
+    fn fill(&mut self) -> Result<(), Error> {
+        loop {
+            if !self.tokens.is_empty() {
+                // The first token may be the start of a key: then a token has to go before it once `:` comes.
+                let taken = self.taken;
+                let Some(index) = self.keys.iter().rposition(|key| key.possible && key.token_number == taken)
+                else {
+                    return Ok(());
+                };
+                if !self.key_is_valid(index)? {
+                    return Ok(());
+                }
+            }
+            if self.ended {
+                return Ok(());
+            }
+            self.fetch()?;
+        }
+    }
+
+    fn push(&mut self, token: Token, start: Mark) {
+        let end = self.mark;
+        self.tokens.push_back(Spanned { token, start, end });
+    }
+
+    /// Pushes an indicator of `width` characters.
+    fn indicator(&mut self, token: Token, width: usize) {
+        let start = self.mark;
+        for _ in 0..width {
+            self.skip();
+        }
+        self.push(token, start);
+    }
+
+    fn fetch(&mut self) -> Result<(), Error> {
+        self.skip_to_token();
+        self.unroll(self.mark.column as isize);
+        if self.at_end() {
+            return self.fetch_end();
+        }
+        let first = self.byte(0);
+        if self.mark.column == 0 && first == b'%' {
+            self.unroll(-1);
+            self.drop_key()?;
+            self.key_allowed = false;
+            let start = self.mark;
+            let token = self.scan_directive()?;
+            self.push(token, start);
+            return Ok(());
+        }
+        if self.is_document_indicator() {
+            self.unroll(-1);
+            self.drop_key()?;
+            self.key_allowed = false;
+            self.indicator(if first == b'-' { Token::DocumentStart } else { Token::DocumentEnd }, 3);
+            return Ok(());
+        }
+        match first {
+            b'[' => self.fetch_flow_start(Token::FlowSequenceStart),
+            b'{' => self.fetch_flow_start(Token::FlowMappingStart),
+            b']' => self.fetch_flow_end(Token::FlowSequenceEnd),
+            b'}' => self.fetch_flow_end(Token::FlowMappingEnd),
+            b',' => {
+                self.drop_key()?;
+                self.key_allowed = true;
+                self.indicator(Token::FlowEntry, 1);
+                Ok(())
+            }
+            b'-' if self.is_blank_or_end(1) => self.fetch_block_entry(),
+            b'?' if self.flow_level > 0 || self.is_blank_or_end(1) => self.fetch_key(),
+            b':' if self.flow_level > 0 || self.is_blank_or_end(1) => self.fetch_value(),
+            b'*' | b'&' => {
+                self.save_key()?;
+                self.key_allowed = false;
+                let start = self.mark;
+                let token = self.scan_anchor(first == b'*')?;
+                self.push(token, start);
+                Ok(())
+            }
+            b'!' => {
+                self.save_key()?;
+                self.key_allowed = false;
+                let start = self.mark;
+                let token = self.scan_tag()?;
+                self.push(token, start);
+                Ok(())
+            }
+            b'|' | b'>' if self.flow_level == 0 => {
+                self.drop_key()?;
+                self.key_allowed = true;
+                let start = self.mark;
+                let text = self.scan_block_scalar(first == b'|')?;
+                self.push(Token::Scalar { text, plain: false }, start);
+                Ok(())
+            }
+            b'\'' | b'"' => {
+                self.save_key()?;
+                self.key_allowed = false;
+                let start = self.mark;
+                let text = self.scan_quoted_scalar(first == b'\'')?;
+                self.push(Token::Scalar { text, plain: false }, start);
+                Ok(())
+            }
+            _ if self.starts_plain_scalar() => {
+                self.save_key()?;
+                self.key_allowed = false;
+                let start = self.mark;
+                let text = self.scan_plain_scalar()?;
+                self.push(Token::Scalar { text, plain: true }, start);
+                Ok(())
+            }
+            _ => Err(self.error(self.mark, "found character that cannot start any token")),
+        }
+    }
+
+    fn starts_plain_scalar(&self) -> bool {
+        match self.byte(0) {
+            b'-' => !matches!(self.byte(1), b' ' | b'\t'),
+            b'?' | b':' => self.flow_level == 0 && !self.is_blank_or_end(1),
+            b',' | b'[' | b']' | b'{' | b'}' | b'#' | b'&' | b'*' | b'!' | b'|' | b'>' | b'\'' | b'"'
+            | b'%' | b'@' | b'`' => false,
+            _ => !self.is_blank_or_end(0),
+        }
+    }
+
+    fn skip_to_token(&mut self) {
+        loop {
+            // A tab must not indent something that can be a key.
+            while self.byte(0) == b' '
+                || (self.byte(0) == b'\t' && (self.flow_level > 0 || !self.key_allowed))
+            {
+                self.skip();
+            }
+            if self.byte(0) == b'#' {
+                while !self.is_break_or_end() {
+                    self.skip();
+                }
+            }
+            if !self.is_break() {
+                return;
+            }
+            self.skip_line();
+            if self.flow_level == 0 {
+                self.key_allowed = true;
+            }
+        }
+    }
+
+    fn fetch_end(&mut self) -> Result<(), Error> {
+        if self.mark.column != 0 {
+            self.mark.column = 0;
+            self.mark.line += 1;
+        }
+        self.unroll(-1);
+        self.drop_key()?;
+        self.key_allowed = false;
+        self.push(Token::StreamEnd, self.mark);
+        self.ended = true;
+        Ok(())
+    }
+
+    fn fetch_flow_start(&mut self, token: Token) -> Result<(), Error> {
+        self.save_key()?;
+        self.keys.push(SimpleKey::default());
+        self.flow_level += 1;
+        if self.flow_level > MAX_DEPTH {
+            return Err(self.error(self.mark, &format!("exceeded max depth of {MAX_DEPTH}")));
+        }
+        self.key_allowed = true;
+        self.indicator(token, 1);
+        Ok(())
+    }
+
+    fn fetch_flow_end(&mut self, token: Token) -> Result<(), Error> {
+        self.drop_key()?;
+        if self.flow_level > 0 {
+            self.flow_level -= 1;
+            self.keys.pop();
+        }
+        self.key_allowed = false;
+        self.indicator(token, 1);
+        Ok(())
+    }
+
+    fn fetch_block_entry(&mut self) -> Result<(), Error> {
+        // In a flow collection the parser finds the error, where it knows more.
+        if self.flow_level == 0 {
+            if !self.key_allowed {
+                return Err(self.error(self.mark, "block sequence entries are not allowed in this context"));
+            }
+            self.roll(self.mark.column, None, Token::BlockSequenceStart, self.mark)?;
+        }
+        self.drop_key()?;
+        self.key_allowed = true;
+        self.indicator(Token::BlockEntry, 1);
+        Ok(())
+    }
+
+    fn fetch_key(&mut self) -> Result<(), Error> {
+        if self.flow_level == 0 {
+            if !self.key_allowed {
+                return Err(self.error(self.mark, "mapping keys are not allowed in this context"));
+            }
+            self.roll(self.mark.column, None, Token::BlockMappingStart, self.mark)?;
+        }
+        self.drop_key()?;
+        self.key_allowed = self.flow_level == 0;
+        self.indicator(Token::Key, 1);
+        Ok(())
+    }
+
+    fn fetch_value(&mut self) -> Result<(), Error> {
+        let last = self.keys.len() - 1;
+        if self.key_is_valid(last)? {
+            let key = self.keys[last];
+            let at = key.token_number - self.taken;
+            let token = Spanned { token: Token::Key, start: key.mark, end: key.mark };
+            self.tokens.insert(at, token);
+            self.roll(key.mark.column, Some(at), Token::BlockMappingStart, key.mark)?;
+            self.keys[last].possible = false;
+            self.key_allowed = false;
+        } else {
+            if self.flow_level == 0 {
+                if !self.key_allowed {
+                    return Err(self.error(self.mark, "mapping values are not allowed in this context"));
+                }
+                self.roll(self.mark.column, None, Token::BlockMappingStart, self.mark)?;
+            }
+            self.key_allowed = self.flow_level == 0;
+        }
+        self.indicator(Token::Value, 1);
+        Ok(())
+    }
+
+    // Keys and indentation.
+
+    fn key_is_valid(&mut self, index: usize) -> Result<bool, Error> {
+        let key = self.keys[index];
+        if !key.possible {
+            return Ok(false);
+        }
+        if key.mark.line < self.mark.line || key.mark.index + MAX_KEY_LENGTH < self.mark.index {
+            if key.required {
+                return Err(self.error(key.mark, "could not find expected ':'"));
+            }
+            self.keys[index].possible = false;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn save_key(&mut self) -> Result<(), Error> {
+        if self.key_allowed {
+            let required = self.flow_level == 0 && self.indent == self.mark.column as isize;
+            self.drop_key()?;
+            if let Some(key) = self.keys.last_mut() {
+                *key = SimpleKey {
+                    possible: true,
+                    required,
+                    token_number: self.taken + self.tokens.len(),
+                    mark: self.mark,
+                };
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_key(&mut self) -> Result<(), Error> {
+        let last = self.keys.len() - 1;
+        let key = self.keys[last];
+        if key.possible && key.required {
+            return Err(self.error(key.mark, "could not find expected ':'"));
+        }
+        self.keys[last].possible = false;
+        Ok(())
+    }
+
+    fn roll(&mut self, column: usize, at: Option<usize>, token: Token, mark: Mark) -> Result<(), Error> {
+        if self.flow_level > 0 || self.indent >= column as isize {
+            return Ok(());
+        }
+        self.indents.push(self.indent);
+        self.indent = column as isize;
+        if self.indents.len() > MAX_DEPTH {
+            return Err(self.error(self.mark, &format!("exceeded max depth of {MAX_DEPTH}")));
+        }
+        let at = at.unwrap_or(self.tokens.len());
+        self.tokens.insert(at, Spanned { token, start: mark, end: mark });
+        Ok(())
+    }
+
+    fn unroll(&mut self, column: isize) {
+        if self.flow_level > 0 {
+            return;
+        }
+        while self.indent > column {
+            self.push(Token::BlockEnd, self.mark);
+            self.indent = self.indents.pop().unwrap_or(-1);
+        }
+    }
+}
