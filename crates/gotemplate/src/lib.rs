@@ -21,6 +21,7 @@ mod object;
 mod parser;
 mod print;
 mod runtime;
+pub mod semver;
 mod site;
 mod source;
 mod templates;

@@ -15,6 +15,15 @@ pub struct Archive {
     files: BTreeMap<String, Vec<u8>>,
 }
 
+/// What has been taken out of archives so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unpacked {
+    /// Entries of any type.
+    pub entries: usize,
+    /// Bytes of the tar streams.
+    pub bytes: u64,
+}
+
 /// What an archive may at most hold. Reading stops at the first cap that is passed.
 impl Archive {
     /// Bytes as packed: 20 MiB.
@@ -38,6 +47,19 @@ impl Archive {
     /// archive, is absolute, is a link or a device, appears twice, or lies outside the top directory.
     pub fn read(bytes: &[u8]) -> Result<Self> {
         Intake::default().read(bytes)
+    }
+
+    /// As [`read`](Self::read), for an archive inside another: the caps hold for everything that was counted in
+    /// `unpacked`, which also counts this one.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_within(bytes: &[u8], unpacked: &mut Unpacked) -> Result<Self> {
+        let mut intake =
+            Intake { entries: unpacked.entries, bytes: Cell::new(unpacked.bytes), ..Intake::default() };
+        let archive = intake.read(bytes);
+        *unpacked = Unpacked { entries: intake.entries, bytes: intake.bytes.get() };
+        archive
     }
 
     /// An archive of `files`, path to content. The paths have no top directory.
@@ -104,7 +126,7 @@ struct Intake {
 impl Intake {
     fn read(&mut self, packed: &[u8]) -> Result<Archive> {
         check_packed(packed.len())?;
-        let bytes = Cell::new(0);
+        let bytes = Cell::new(self.bytes.get());
         let mut tar = tar::Archive::new(Counted { inner: GzDecoder::new(packed), bytes: &bytes });
         let taken = self.take_all(&mut tar, &bytes);
         self.bytes.set(bytes.get());
@@ -375,6 +397,22 @@ mod tests {
         let (error, intake) = refusal(&gz.finish().unwrap());
         insta::assert_snapshot!(error, @"the archive holds more than 100 MiB unpacked");
         assert_eq!(intake.bytes.get(), Archive::MAX_UNPACKED + 1);
+    }
+
+    #[test]
+    fn archives_inside_archives_share_the_caps() {
+        let bytes = packed(&[("app/a", EntryType::Regular, &[7; 4000])]);
+        let mut unpacked = Unpacked::default();
+        Archive::read_within(&bytes, &mut unpacked).unwrap();
+        let once = unpacked;
+        Archive::read_within(&bytes, &mut unpacked).unwrap();
+        assert_eq!((unpacked.entries, unpacked.bytes), (once.entries * 2, once.bytes * 2));
+        let mut check = |entries, bytes_so_far, want: &str| {
+            unpacked = Unpacked { entries, bytes: bytes_so_far };
+            assert_eq!(Archive::read_within(&bytes, &mut unpacked).unwrap_err().to_string(), want);
+        };
+        check(Archive::MAX_ENTRIES, 0, "the archive has more than 10000 entries");
+        check(0, Archive::MAX_UNPACKED - 100, "the archive holds more than 100 MiB unpacked");
     }
 
     #[test]

@@ -6,7 +6,9 @@
 pub mod api;
 pub mod chart;
 pub mod manifest;
+mod number;
 pub mod release;
 pub mod render;
 pub mod status;
 pub mod values;
+mod yaml;

@@ -29,6 +29,9 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 fn deep_copy(call: &mut Call<'_>) -> Answer {
+    if call.value(0).is_nil() {
+        return Err(FunctionError::failed("reflect: call of reflect.Value.Type on zero Value"));
+    }
     call.value(0).deep_copy(call.runtime())
 }
 
@@ -165,8 +168,14 @@ fn merge_all(call: &mut Call<'_>, overwrite: bool) -> Answer {
 
 /// Merges as the library behind sprig does. Without `overwrite`, what is there stays unless it is nil, false, zero or
 /// empty. With it, what comes wins, also when it is nil or empty. Maps in both are merged, a map in `from` alone is
-/// shared. A map never replaces a scalar that is there, in either way.
-fn merge_into(call: &Call<'_>, into: &Map, from: &Map, overwrite: bool, depth: usize) -> Result<(), FunctionError> {
+/// shared.
+fn merge_into(
+    call: &Call<'_>,
+    into: &Map,
+    from: &Map,
+    overwrite: bool,
+    depth: usize,
+) -> Result<(), FunctionError> {
     call.runtime().descend(depth)?;
     for (key, new) in from.entries() {
         call.spend(1)?;
@@ -177,14 +186,13 @@ fn merge_into(call: &Call<'_>, into: &Map, from: &Map, overwrite: bool, depth: u
             continue;
         }
         let old = into.get(&key);
-        match (&new, &old) {
-            (Value::Map(new), Some(Value::Map(old))) => merge_into(call, old, new, overwrite, depth + 1)?,
-            (Value::List(_) | Value::Bytes(_), Some(_)) if overwrite => into.set(Rc::clone(&key), new.clone()),
-            _ => {}
+        let mut both_maps = false;
+        if let (Value::Map(new), Some(Value::Map(old))) = (&new, &old) {
+            merge_into(call, old, new, overwrite, depth + 1)?;
+            both_maps = true;
         }
-        let kept = old.as_ref().is_some_and(Value::truth);
-        let container = matches!(new, Value::Map(_) | Value::List(_) | Value::Bytes(_));
-        if if kept { overwrite && !container } else { true } {
+        let kept = old.is_some_and(|old| old.truth());
+        if !kept || (overwrite && !both_maps) {
             into.set(key, new);
         }
     }

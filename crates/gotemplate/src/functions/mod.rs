@@ -2,9 +2,12 @@
 
 mod args;
 pub(crate) mod base64;
+mod data;
 mod defaults;
 mod dicts;
+mod json;
 mod lists;
+mod numbers;
 mod strings;
 mod types;
 
@@ -12,5 +15,14 @@ use crate::call::Entry;
 
 /// Every function a chart may call, beside those of `text/template` and the engine's own.
 pub(crate) fn library() -> Vec<Entry> {
-    [defaults::ENTRIES, dicts::ENTRIES, lists::ENTRIES, strings::ENTRIES, types::ENTRIES].concat()
+    [
+        data::ENTRIES,
+        defaults::ENTRIES,
+        dicts::ENTRIES,
+        lists::ENTRIES,
+        numbers::ENTRIES,
+        strings::ENTRIES,
+        types::ENTRIES,
+    ]
+    .concat()
 }

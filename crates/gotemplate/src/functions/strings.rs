@@ -87,7 +87,12 @@ fn split_at(text: &[u8], separator: &[u8], limit: i64) -> Vec<Vec<u8>> {
     parts
 }
 
-fn split_call(call: &Call<'_>, separator: usize, text: usize, limit: i64) -> Result<Vec<Value>, FunctionError> {
+fn split_call(
+    call: &Call<'_>,
+    separator: usize,
+    text: usize,
+    limit: i64,
+) -> Result<Vec<Value>, FunctionError> {
     let (separator, text) = (call.bytes(separator)?, call.bytes(text)?);
     // Each part is a value of its own.
     call.spend(text.len())?;
@@ -264,9 +269,14 @@ fn substr(call: &mut Call<'_>) -> Answer {
         (start, end) if end > length => (start, length),
         both => both,
     };
-    let bounds = |message: String| FunctionError::Failed(format!("runtime error: slice bounds out of range {message}"));
+    let bounds = |message: String| {
+        FunctionError::Failed(format!("runtime error: slice bounds out of range {message}"))
+    };
     if !(0..=length).contains(&to) {
-        return Err(bounds(format!("[:{to}]{}", if to < 0 { String::new() } else { format!(" with length {length}") })));
+        return Err(bounds(format!(
+            "[:{to}]{}",
+            if to < 0 { String::new() } else { format!(" with length {length}") }
+        )));
     }
     if from > to {
         return Err(bounds(format!("[{from}:{to}]")));

@@ -57,3 +57,31 @@ pub fn parse_all(text: &str) -> Result<Vec<Value>, Error> {
     }
     Ok(values)
 }
+
+/// Reads the first document of a text as Go reads YAML into `any`: every number becomes a float, also a whole one.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_as_floats(text: &str) -> Result<Value, Error> {
+    parse(text).map(all_floats)
+}
+
+fn all_floats(value: Value) -> Value {
+    match value {
+        Value::Number(number) => number.as_f64().into(),
+        Value::Array(items) => items.into_iter().map(all_floats).collect(),
+        Value::Object(entries) => entries.into_iter().map(|(key, value)| (key, all_floats(value))).collect(),
+        other => other,
+    }
+}
+
+/// A number that JSON has as this text, as it is when it is read again as YAML: an integer if it looks like one.
+pub(crate) fn number_node(json: &str) -> Node {
+    match resolve::resolve(json, resolve::Dialect::V2, false) {
+        resolve::Scalar::Integer(number) => Node::Integer(number),
+        resolve::Scalar::Unsigned(number) => Node::Unsigned(number),
+        resolve::Scalar::Float(number) => Node::Float(number),
+        _ => Node::Text(json.to_owned()),
+    }
+}

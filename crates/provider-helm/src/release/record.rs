@@ -40,7 +40,7 @@ pub fn secret(release: &Release, at: Timestamp, token: &str) -> Result<Value> {
 }
 
 /// The annotation that says which call made a revision.
-pub const TOKEN: &str = "pitrix.io/token";
+const TOKEN: &str = "pitrix.io/token";
 
 /// A merge patch that writes a changed release over the stored one.
 ///

@@ -1,0 +1,105 @@
+//! `.Files`: what lies in a chart beside its templates.
+
+use super::glob::Glob;
+use crate::chart::File;
+use gotemplate::{Call, FunctionError, Functions, Kind, Map, MapType, Object, Value};
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Files by their paths.
+pub(super) struct Files(BTreeMap<String, Rc<[u8]>>);
+
+impl Files {
+    pub(super) fn of(files: &[File]) -> Files {
+        Files(files.iter().map(|file| (file.name.clone(), Rc::from(&*file.data))).collect())
+    }
+
+    /// A `toYaml` or the like of what the last parts of the paths lead to.
+    fn as_map(
+        &self,
+        call: &Call<'_>,
+        value: impl Fn(&Rc<[u8]>) -> Result<Value, FunctionError>,
+    ) -> Result<Value, FunctionError> {
+        if self.0.is_empty() {
+            return Err(FunctionError::failed("must pass files"));
+        }
+        let map = Map::of(MapType::String, []);
+        for (path, data) in &self.0 {
+            map.set(path.rsplit('/').next().unwrap_or(path), value(data)?);
+        }
+        function(call, "toYaml", map.into())
+    }
+}
+
+/// Calls a function of the library.
+fn function(call: &Call<'_>, name: &str, argument: Value) -> Result<Value, FunctionError> {
+    let functions = Functions::helm();
+    let entry =
+        functions.get(name).ok_or_else(|| FunctionError::failed(format!("there is no function {name}")))?;
+    (entry.call)(&mut Call::new(name, &[argument], call.runtime()))
+}
+
+impl Object for Files {
+    fn type_name(&self) -> &str {
+        "engine.files"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Map
+    }
+
+    fn is_map(&self) -> bool {
+        true
+    }
+
+    fn field(&self, name: &str) -> Option<Value> {
+        self.0.get(name).map(|data| Value::Bytes(Rc::clone(data)))
+    }
+
+    fn call(&self, method: &str, call: &mut Call<'_>) -> Option<Result<Value, FunctionError>> {
+        let known = ["Get", "GetBytes", "Glob", "AsConfig", "AsSecrets", "Lines"];
+        known.contains(&method).then(|| match method {
+            "Get" => Ok(self.0.get(&*call.string(0)?).map_or("".into(), |data| Value::string(data.to_vec()))),
+            "GetBytes" => {
+                let data = self.0.get(&*call.string(0)?).cloned();
+                Ok(Value::Bytes(data.unwrap_or_else(|| Rc::from([]))))
+            }
+            "Glob" => {
+                let glob = Glob::parse(&call.string(0)?);
+                call.spend(self.0.len())?;
+                let files = self.0.iter().filter(|(path, _)| glob.matches(path));
+                Ok(Value::object(Files(files.map(|(path, data)| (path.clone(), Rc::clone(data))).collect())))
+            }
+            "AsConfig" => self.as_map(call, |data| Ok(Value::string(data.to_vec()))),
+            "AsSecrets" => self.as_map(call, |data| function(call, "b64enc", Value::string(data.to_vec()))),
+            _ => match self.0.get(&*call.string(0)?) {
+                None => Err(FunctionError::failed("must pass files")),
+                Some(data) => {
+                    let lines = data.split(|byte| *byte == b'\n');
+                    Ok(Value::strings(lines.map(|line| Value::string(line.to_vec()))))
+                }
+            },
+        })
+    }
+
+    fn print(&self) -> String {
+        let bytes = |data: &[u8]| data.iter().map(u8::to_string).collect::<Vec<_>>().join(" ");
+        let entries = self.0.iter().map(|(path, data)| format!("{path}:[{}]", bytes(data)));
+        format!("map[{}]", entries.collect::<Vec<_>>().join(" "))
+    }
+
+    fn entries(&self) -> Option<Vec<(Value, Value)>> {
+        let entry =
+            |(path, data): (&String, &Rc<[u8]>)| (path.as_str().into(), Value::Bytes(Rc::clone(data)));
+        Some(self.0.iter().map(entry).collect())
+    }
+
+    fn data(&self) -> Value {
+        Value::map(self.0.iter().map(|(path, data)| (path.as_str(), Value::Bytes(Rc::clone(data)))))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
