@@ -203,6 +203,7 @@ fn parse(subject: &Subject, conf: &Value) -> Result<ClusterSpec> {
     let (cluster, app) = (ClusterId::new("cl-1"), "rules@1.0.0".into());
     let request = ParseRequest {
         cluster: &cluster,
+        name: None,
         app: &app,
         package: &subject.package,
         conf,

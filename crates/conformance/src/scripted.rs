@@ -77,6 +77,7 @@ impl ScriptedProvider {
             descriptor: &DESCRIPTOR,
             interface: Arc::new(FrameHandler::new(&DESCRIPTOR, self)),
             sweeper,
+            live: None,
         }
     }
 

@@ -122,6 +122,7 @@ impl Control {
                 let id = new_cluster_id();
                 let parse = ParseRequest {
                     cluster: &id,
+                    name: name.as_deref(),
                     app,
                     package: &package,
                     conf,
@@ -191,6 +192,7 @@ impl Control {
         let with = |conf| {
             let request = ParseRequest {
                 cluster: &before.id,
+                name: Some(&before.spec.name),
                 app,
                 package: &package,
                 conf,

@@ -78,7 +78,9 @@ impl JobContext {
             handle: None,
         });
         at.attempt += 1;
-        let cx = TaskContext::new(self.look.clone(), self.gateway.clone(), seat);
+        let mut look = self.look.clone();
+        look.deadline = Some(at.deadline);
+        let cx = TaskContext::new(look, self.gateway.clone(), seat);
         let attempt = caught(self.attempt(&cx, id, task, &mut at)).await;
         let result = attempt.unwrap_or_else(|| {
             Err(Error::bug("the provider plugin panicked")

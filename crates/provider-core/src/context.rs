@@ -2,7 +2,7 @@
 
 use crate::{
     AppVersionId, Archive, Clock, CloudCall, Cluster, ClusterId, Credential, Facts, Gateway, Result, Runtime,
-    Seat, Secrets,
+    Seat, Secrets, Timestamp,
 };
 use async_trait::async_trait;
 use std::{
@@ -67,6 +67,8 @@ pub struct Look {
     pub records: Arc<dyn Records>,
     /// The secrets on record; while a change is planned, also those that it would bring.
     pub secrets: Arc<dyn Secrets>,
+    /// When the task at hand counts as failed; none outside of a task.
+    pub deadline: Option<Timestamp>,
     cluster: Option<Arc<RwLock<Cluster>>>,
     facts: Option<Arc<Facts>>,
 }
@@ -81,7 +83,7 @@ impl Look {
         records: Arc<dyn Records>,
         secrets: Arc<dyn Secrets>,
     ) -> Self {
-        Self { runtime, credential, clock, cancel, records, secrets, cluster: None, facts: None }
+        Self { runtime, credential, clock, cancel, records, secrets, deadline: None, cluster: None, facts: None }
     }
 
     /// The same view, of a job that works on `cluster` by a plan that rests on `facts`.

@@ -1,6 +1,6 @@
 //! How handlers and waits answer, and the facts that they report.
 
-use crate::{Report, ResourceId};
+use crate::{NodeStatus, Report, ResourceId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -79,6 +79,8 @@ pub enum Fact {
     Done,
     /// An agent's command has ended well.
     Agent(Report),
+    /// What stands for the node is stopped or gone, at a provider with steps of its own.
+    Node(NodeStatus),
 }
 
 /// A running instance.

@@ -91,6 +91,8 @@ pub trait Sweeper: Send + Sync + 'static {
 pub struct ParseRequest<'a> {
     /// The cluster that the result is for; its secrets are named after it.
     pub cluster: &'a ClusterId,
+    /// What the operator calls it, where that was said apart from the answers.
+    pub name: Option<&'a str>,
     /// The app version.
     pub app: &'a AppVersionId,
     /// Its package.

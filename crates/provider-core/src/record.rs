@@ -23,7 +23,9 @@ pub fn record(cluster: &mut Cluster, task: &Task, fact: &Fact) -> bool {
             node.instance.get_or_insert_with(new);
         }
         (
-            Work::Cloud(Directive::Instance(InstanceVerb::Run | InstanceVerb::Start)),
+            Work::Cloud(
+                Directive::Instance(InstanceVerb::Run | InstanceVerb::Start) | Directive::Own { .. },
+            ),
             Fact::Instance(ready),
         ) => {
             forget_other_instance(node, &ready.id);
@@ -43,6 +45,12 @@ pub fn record(cluster: &mut Cluster, task: &Task, fact: &Fact) -> bool {
             node.status = NodeStatus::Deleted;
             for disk in node.disks.values_mut() {
                 disk.device = None;
+            }
+        }
+        (Work::Cloud(Directive::Own { .. }), Fact::Node(status)) => {
+            node.status = *status;
+            if *status == NodeStatus::Deleted {
+                node.instance = None;
             }
         }
         (Work::Cloud(Directive::Volume { verb, disk }), fact) => match (verb, fact) {

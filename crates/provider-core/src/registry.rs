@@ -1,7 +1,7 @@
 //! Which providers this binary has. Plugins register themselves; nothing here names one.
 
 use crate::{
-    ActionKind, AppVersionId, Archive, Clock, ContainerKind, DeploymentId, Error, PackageFormat, ProviderId,
+    ActionKind, AppVersionId, Archive, Clock, ContainerKind, DeploymentId, Error, Live, PackageFormat, ProviderId,
     ProviderInterface, Result, Sweeper,
 };
 use std::{
@@ -93,6 +93,8 @@ pub struct Provider {
     pub interface: Arc<dyn ProviderInterface>,
     /// What finds left-over resources.
     pub sweeper: Arc<dyn Sweeper>,
+    /// What tells of applications as they are, where the cloud can.
+    pub live: Option<Arc<dyn Live>>,
 }
 
 /// What a plugin submits with [`register_provider!`](crate::register_provider).
@@ -110,6 +112,8 @@ pub struct Built {
     pub interface: Arc<dyn ProviderInterface>,
     /// What finds left-over resources.
     pub sweeper: Arc<dyn Sweeper>,
+    /// What tells of applications as they are, where the cloud can.
+    pub live: Option<Arc<dyn Live>>,
 }
 
 inventory::collect!(Registration);
@@ -197,8 +201,8 @@ impl Registry {
     /// `NotFound`, listing what is compiled in and, if that would help, the feature that adds it.
     pub fn build(&self, id: &ProviderId, host: &Host) -> Result<Provider> {
         let registration = self.find(id)?;
-        let Built { interface, sweeper } = (registration.build)(host);
-        Ok(Provider { descriptor: registration.descriptor, interface, sweeper })
+        let Built { interface, sweeper, live } = (registration.build)(host);
+        Ok(Provider { descriptor: registration.descriptor, interface, sweeper, live })
     }
 
     /// What the provider called `id` is and can do.

@@ -87,7 +87,11 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
 
 register_provider!(&DESCRIPTOR, |host| {
     let local = Local::new(host.clone());
-    Built { interface: Arc::new(FrameHandler::new(&DESCRIPTOR, local.clone())), sweeper: Arc::new(local) }
+    Built {
+        interface: Arc::new(FrameHandler::new(&DESCRIPTOR, local.clone())),
+        sweeper: Arc::new(local),
+        live: None,
+    }
 });
 
 /// The local cloud. It needs a Tokio runtime with I/O enabled.

@@ -75,6 +75,7 @@ fn measure(tasks: u32) -> Result<Value, Box<dyn Error>> {
     let start = Instant::now();
     let request = ParseRequest {
         cluster: &id,
+        name: None,
         app: &app,
         package: &archive,
         conf: &conf,

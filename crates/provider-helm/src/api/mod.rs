@@ -7,7 +7,7 @@ mod watch;
 
 pub use discovery::Discovery;
 pub use object::{ObjectRef, Resource, group_of};
-pub use watch::{Shelf, Watches};
+pub use watch::{Seen, Shelf, Watches};
 
 use error::{classify, reading};
 use http::{Method, Request};
@@ -183,8 +183,8 @@ impl Api {
         sent.map_err(|e| reading(classify(format!("asking {}", last_part(path)), &e)))
     }
 
-    /// Deletes what is at `path`, and in the background what depends on it. Nothing there is fine; gives whether
-    /// there was something. With `uid`, only the object that has it.
+    /// Deletes what is at `path`, and in the background what depends on it. Nothing there is fine; gives whether it
+    /// is gone already. With `uid`, only the object that has it.
     ///
     /// # Errors
     /// As [`classify`] says.
@@ -195,8 +195,9 @@ impl Api {
         }
         let sent = self.request(Method::DELETE, path, "application/json", Some(("application/json", &body))).await;
         match sent {
-            Ok(_) => Ok(true),
-            Err(error) if is_not_found(&error) => Ok(false),
+            // What still has to be finished comes back as it is.
+            Ok(answer) => Ok(answer.get("kind").is_some_and(|kind| kind == "Status")),
+            Err(error) if is_not_found(&error) => Ok(true),
             Err(error) => Err(classify(format!("deleting {}", last_part(path)), &error)),
         }
     }

@@ -41,13 +41,13 @@ impl Watches {
 
 /// What one watch has seen.
 pub struct Shelf {
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<Known>>,
     changes: watch::Receiver<u64>,
     task: JoinHandle<()>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct Known {
     objects: HashMap<String, Arc<Value>>,
     complete: bool,
     problem: Option<Error>,
@@ -70,7 +70,7 @@ impl Shelf {
             Some(namespace) => kube::Api::namespaced_with(api.client().clone(), namespace, &kind),
             None => kube::Api::all_with(api.client().clone(), &kind),
         };
-        let seen = Arc::new(Mutex::new(Seen::default()));
+        let seen = Arc::new(Mutex::new(Known::default()));
         let (changed, changes) = watch::channel(0);
         let (shelf, path) = (seen.clone(), resource.path(namespace));
         let task = tokio::spawn(async move {
@@ -92,12 +92,12 @@ impl Shelf {
     ///
     /// # Errors
     /// `Unauthorized` when watching is not allowed; otherwise the last problem, until the watch is back.
-    pub fn get(&self, name: &str) -> Result<Look> {
+    pub fn get(&self, name: &str) -> Result<Seen> {
         let seen = lock(&self.seen);
         match (&seen.problem, seen.complete) {
             (Some(problem), _) => Err(problem.clone()),
-            (None, false) => Ok(Look::Unknown),
-            (None, true) => Ok(seen.objects.get(name).cloned().map_or(Look::Absent, Look::Found)),
+            (None, false) => Ok(Seen::Unknown),
+            (None, true) => Ok(seen.objects.get(name).cloned().map_or(Seen::Absent, Seen::Found)),
         }
     }
 
@@ -134,7 +134,7 @@ impl Shelf {
 
 /// What a watch knows of an object.
 #[derive(Clone, Debug)]
-pub enum Look {
+pub enum Seen {
     /// The first list has not come yet.
     Unknown,
     /// It is not there.
@@ -144,7 +144,7 @@ pub enum Look {
 }
 
 fn take_in(
-    seen: &mut Seen,
+    seen: &mut Known,
     fresh: &mut HashMap<String, Arc<Value>>,
     event: Result<watcher::Event<DynamicObject>, watcher::Error>,
     path: &str,

@@ -1,10 +1,8 @@
 //! Manifests: documents taken apart, in the order in which they are applied.
 
-mod hook;
 mod order;
 mod workload;
 
-pub use hook::{DeletePolicy, Event, HookPlan};
 pub use order::{Phase, install_phase, install_rank, uninstall_rank};
 pub use workload::{Container, Workload};
 

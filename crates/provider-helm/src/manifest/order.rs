@@ -1,53 +1,14 @@
 //! The order in which kinds are installed and uninstalled: Helm's.
 
-/// Helm's order of kinds. What is not in it comes last.
-const INSTALL: [&str; 37] = [
-    "PriorityClass",
-    "Namespace",
-    "NetworkPolicy",
-    "ResourceQuota",
-    "LimitRange",
-    "PodSecurityPolicy",
-    "PodDisruptionBudget",
-    "ServiceAccount",
-    "Secret",
-    "SecretList",
-    "ConfigMap",
-    "StorageClass",
-    "PersistentVolume",
-    "PersistentVolumeClaim",
-    "CustomResourceDefinition",
-    "ClusterRole",
-    "ClusterRoleList",
-    "ClusterRoleBinding",
-    "ClusterRoleBindingList",
-    "Role",
-    "RoleList",
-    "RoleBinding",
-    "RoleBindingList",
-    "Service",
-    "DaemonSet",
-    "Pod",
-    "ReplicationController",
-    "ReplicaSet",
-    "Deployment",
-    "HorizontalPodAutoscaler",
-    "StatefulSet",
-    "Job",
-    "CronJob",
-    "IngressClass",
-    "Ingress",
-    "APIService",
-    "MutatingWebhookConfiguration",
-];
+use crate::render::INSTALL_ORDER;
+
 const LAST_KNOWN: &str = "ValidatingWebhookConfiguration";
 
 /// Where a kind comes in an installation; unknown kinds come last, by name.
 pub fn install_rank(kind: &str) -> (usize, &str) {
-    match INSTALL.iter().position(|known| *known == kind) {
+    match INSTALL_ORDER.iter().position(|known| *known == kind) {
         Some(rank) => (rank, ""),
-        None if kind == LAST_KNOWN => (INSTALL.len(), ""),
-        None => (INSTALL.len() + 1, kind),
+        None => (INSTALL_ORDER.len(), kind),
     }
 }
 
@@ -58,8 +19,8 @@ pub fn uninstall_rank(kind: &str) -> (usize, &str) {
         LAST_KNOWN => (0, ""),
         "MutatingWebhookConfiguration" => (1, ""),
         "APIService" => (2, ""),
-        _ => match INSTALL.iter().rposition(|known| *known == kind) {
-            Some(rank) => (4 + INSTALL.len() - rank, ""),
+        _ => match INSTALL_ORDER.iter().rposition(|known| *known == kind) {
+            Some(rank) => (4 + INSTALL_ORDER.len() - rank, ""),
             None => (3, kind),
         },
     }

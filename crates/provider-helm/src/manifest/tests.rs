@@ -33,24 +33,6 @@ fn phases_follow_the_order_of_kinds() {
 }
 
 #[test]
-fn annotations_say_what_a_hook_is() {
-    fn check(annotations: Value, want: Option<(&[Event], i32, &[DeletePolicy])>) {
-        let plan = HookPlan::of(&json!({ "metadata": { "annotations": annotations } }));
-        let plan = plan.as_ref().map(|p| (p.events.as_slice(), p.weight, p.delete_policies.as_slice()));
-        assert_eq!(plan, want);
-    }
-    use DeletePolicy::{BeforeHookCreation, HookFailed, HookSucceeded};
-    check(json!({}), None);
-    check(json!({ "helm.sh/hook": "crd-install" }), None);
-    check(json!({ "helm.sh/hook": "test-success" }), Some((&[Event::Test], 0, &[BeforeHookCreation])));
-    check(
-        json!({ "helm.sh/hook": "pre-install, Post-Upgrade", "helm.sh/hook-weight": "-5",
-            "helm.sh/hook-delete-policy": "hook-succeeded,hook-failed" }),
-        Some((&[Event::PreInstall, Event::PostUpgrade], -5, &[HookSucceeded, HookFailed])),
-    );
-}
-
-#[test]
 fn workloads_of_every_kind_are_found_with_exact_quantities() {
     let pod = json!({
         "initContainers": [{ "name": "prepare", "image": "busybox" }],

@@ -5,7 +5,7 @@ mod model;
 mod record;
 
 pub use codec::{LIMIT, contributors, decode, encode};
-pub use model::{Hook, Info, LastRun, Release, ReleaseStatus};
+pub use model::{DeletePolicy, Hook, Info, LastRun, Release, ReleaseStatus};
 pub use record::{HISTORY, Revision, secret, secret_name, status_patch, stale};
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A release as Helm stores it. What Pitrix does not read is kept as it is.
 
-use crate::manifest::{DeletePolicy, Event};
+use crate::render::HookEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -145,7 +145,7 @@ pub struct Hook {
     pub manifest: String,
     /// When it runs.
     #[serde(default, deserialize_with = "or_default")]
-    pub events: Vec<Event>,
+    pub events: Vec<HookEvent>,
     /// When it last ran.
     #[serde(default)]
     pub last_run: LastRun,
@@ -158,6 +158,33 @@ pub struct Hook {
     /// Whatever else is there.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+/// When a hook's object is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeletePolicy {
+    /// Before it is created again. So it is when a hook says nothing.
+    BeforeHookCreation,
+    /// Once all hooks of its event have succeeded.
+    HookSucceeded,
+    /// When it fails.
+    HookFailed,
+    /// Something that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl Hook {
+    /// Whether its object is deleted at this point.
+    pub fn deletes(&self, policy: DeletePolicy) -> bool {
+        // Definitions would take all objects of their kind with them.
+        self.kind != "CustomResourceDefinition"
+            && match self.delete_policies.as_slice() {
+                [] => policy == DeletePolicy::BeforeHookCreation,
+                policies => policies.contains(&policy),
+            }
+    }
 }
 
 /// When a hook last ran.

@@ -33,14 +33,14 @@ pub fn secret(release: &Release, at: Timestamp, token: &str) -> Result<Value> {
                 "version": release.version.to_string(),
                 "createdAt": (at.0 / 1000).to_string(),
             },
-            "annotations": { TOKEN: token },
+            "annotations": { crate::ownership::TOKEN: token },
         },
         "stringData": { "release": encode(release)? },
     }))
 }
 
-/// The annotation that says which call made a revision.
-const TOKEN: &str = "pitrix.io/token";
+
+
 
 /// A merge patch that writes a changed release over the stored one.
 ///
@@ -66,6 +66,9 @@ pub struct Revision {
     /// The call of ours that made it; none when something else did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// The cluster on record that it was made for; none when something else made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
 }
 
 impl Revision {
@@ -77,6 +80,7 @@ impl Revision {
             revision: label("version")?.parse().ok()?,
             status: label("status").map(ReleaseStatus::named).unwrap_or_default(),
             token: text(secret, "/metadata/annotations/pitrix.io~1token").map(str::to_owned),
+            cluster: text(secret, "/metadata/annotations/pitrix.io~1cluster").map(str::to_owned),
         })
     }
 }

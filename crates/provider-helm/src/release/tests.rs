@@ -1,5 +1,5 @@
 use super::*;
-use crate::manifest::{DeletePolicy, Event};
+use crate::render::HookEvent;
 use provider_core::Timestamp;
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn release() -> Release {
             kind: "Job".into(),
             path: "web/templates/job.yaml".into(),
             manifest: "kind: Job".into(),
-            events: vec![Event::PreInstall, Event::Test],
+            events: vec![HookEvent::PreInstall, HookEvent::Test],
             last_run: LastRun::default(),
             weight: -5,
             delete_policies: vec![DeletePolicy::HookSucceeded],
@@ -83,7 +83,7 @@ fn the_secret_has_exactly_the_labels_of_helm() {
 fn old_revisions_go_and_the_deployed_one_stays() {
     fn check(revisions: &[(u32, ReleaseStatus)], keep: usize, gone: &[u32]) {
         let revisions: Vec<_> =
-            revisions.iter().map(|(revision, status)| Revision { revision: *revision, status: *status, token: None }).collect();
+            revisions.iter().map(|(revision, status)| Revision { revision: *revision, status: *status, token: None, cluster: None }).collect();
         assert_eq!(stale(&revisions, keep), gone);
     }
     use ReleaseStatus::{Deployed, Failed, Superseded};

@@ -26,6 +26,7 @@ fn archive(files: &[(&str, &str)]) -> Archive {
 fn parse_with(package: &Archive, conf: &Value, existing: Option<&Cluster>) -> Result<ParsedCluster> {
     parse(&ParseRequest {
         cluster: &"cl-1".into(),
+        name: None,
         app: &"kvgrid@1.4.0".into(),
         package,
         conf,
