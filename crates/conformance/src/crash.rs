@@ -119,7 +119,7 @@ pub const CASES: &[Case] = &[
     Case { name: "restart", spec: "db, replica, web", before: || vec![three()], request: || act("c", Action::RestartClusters), faults: none },
     Case { name: "update-env", spec: "db, replica, web", before: || vec![three()], request: || reconfigure("c", Aim::Env, json!({"env": {"users": 20}})), faults: none },
     Case { name: "upgrade", spec: "db, web", before: || vec![two()], request: upgrade, faults: none },
-    Case { name: "rollback", spec: "db, replica", before: || vec![create("c", 1, 1, 0), upgrade()], request: || act("c", Action::RollbackCluster), faults: none },
+    Case { name: "rollback", spec: "db, replica", before: || vec![create("c", 1, 1, 0), upgrade()], request: || act("c", Action::RollbackCluster { revision: None }), faults: none },
     Case { name: "recover, instance lost", spec: "db, web", before: || vec![two()], request: recover, faults: |world| world.lose("db-1") },
     Case { name: "recover, instance off", spec: "db, web", before: || vec![two()], request: recover, faults: |world| world.switch_off("db-1") },
     Case { name: "recover, service dead", spec: "db, web", before: || vec![two()], request: recover, faults: |world| world.pilot.kill("web-1") },
@@ -153,7 +153,7 @@ fn start() -> Request {
 }
 
 fn delete() -> Request {
-    act("c", Action::DeleteClusters { keep_volumes: false, force: false })
+    act("c", Action::DeleteClusters { keep_volumes: false, force: false, keep_history: false })
 }
 
 fn scale_out() -> Request {

@@ -270,7 +270,7 @@ async fn whole_life(subject: &Subject) -> Result<(), Miss> {
 
 async fn unsupported(subject: &Subject) -> Result<(), Miss> {
     let actions = [
-        Action::RollbackCluster,
+        Action::RollbackCluster { revision: None },
         Action::RecoverClusters,
         Action::UpdateClusterEnv,
         Action::AttachKeyPairs { keys: Vec::new() },

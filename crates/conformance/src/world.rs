@@ -194,7 +194,7 @@ pub fn create(name: &str, db: u32, replicas: u32, web: u32) -> Request {
 
 /// A request to do something with a cluster.
 pub fn act(name: &str, action: Action) -> Request {
-    Request::Act { cluster: name.into(), action }
+    Request::Act { cluster: name.into(), action, conf: json!({}) }
 }
 
 /// A request for another number of nodes, or other parameters.

@@ -13,7 +13,14 @@ pub(crate) fn after(before: &Cluster, action: &Action) -> Result<ClusterSpec> {
     match action {
         Action::DeleteClusterNodes { nodes } => without(before, spec, nodes),
         Action::ResizeCluster { roles } => resized(spec, roles),
-        Action::RollbackCluster => previous(before),
+        Action::RollbackCluster { revision: None } => previous(before),
+        Action::RollbackCluster { revision: Some(revision) } => {
+            let name = &before.spec.name;
+            Err(Error::unsupported(format!(
+                "rolling `{name}` back to revision {revision}: its provider keeps none"
+            ))
+            .hint(format!("`pitrix cluster rollback {name}` goes to the version before")))
+        }
         Action::RunService { service, .. } => {
             let name = service.as_str();
             let mut all = spec.roles.values().flat_map(|role| role.services.keys());
@@ -168,11 +175,15 @@ pub(crate) fn check_upgrade(before: &Cluster, after: &ClusterSpec) -> Result<()>
     Ok(())
 }
 
-/// Which action turns `before` into `after`, for answers that were given for `aim`.
+/// Which action turns `before` into `after`, for answers that were given for `aim`. A provider that has no nodes of its
+/// own (`in_one`) takes any change of answers in one action.
 ///
 /// # Errors
 /// `Invalid` when nothing would change, or something that was not aimed at.
-pub(crate) fn of_answers(before: &Cluster, after: &ClusterSpec, aim: Aim) -> Result<Action> {
+pub(crate) fn of_answers(before: &Cluster, after: &ClusterSpec, aim: Aim, in_one: bool) -> Result<Action> {
+    if in_one {
+        return Ok(Action::UpdateClusterEnv);
+    }
     let name = &before.spec.name;
     let gone: BTreeSet<_> =
         before.spec.nodes.keys().filter(|id| !after.nodes.contains_key(*id)).cloned().collect();

@@ -3,9 +3,9 @@
 use crate::{Accepted, ClusterFilter, Store, Submission, change, new_cluster_id, store::random_secret};
 use async_trait::async_trait;
 use provider_core::{
-    Action, AppVersionId, Cancel, Change, Clock, Cluster, ClusterStatus, Error, Facts, Health, JobId, Look,
-    NodeFacts, NodeId, ParseRequest, ParsedCluster, Pilot, Plan, Policy, Provider, ProviderId, Records,
-    Result, Runtime, RuntimeId, Secret, SecretRef, Secrets, Zone,
+    Action, ActionKind, AppVersionId, Cancel, Change, Clock, Cluster, ClusterStatus, Error, Facts, Health,
+    JobId, Look, NodeFacts, NodeId, ParseRequest, ParsedCluster, Pilot, Plan, Policy, Provider, ProviderId,
+    Records, Result, Runtime, RuntimeId, Secret, SecretRef, Secrets, Zone,
 };
 use serde_json::{Map, Value};
 use std::{
@@ -58,6 +58,8 @@ pub enum Request {
         cluster: String,
         /// What to do.
         action: Action,
+        /// Answers that come with an upgrade; an empty object with all else.
+        conf: Value,
     },
     /// Other answers for a cluster that there is.
     Reconfigure {
@@ -142,13 +144,13 @@ impl Control {
                 }
                 self.split(&provider, runtime, Action::CreateCluster, before, parsed).await
             }
-            Request::Act { cluster, action } => {
+            Request::Act { cluster, action, conf } => {
                 let before = self.cluster(cluster).await?;
                 let (runtime, provider) = self.place(&before.runtime).await?;
                 provider.descriptor.check_action(action.kind())?;
                 let parsed = match action {
                     Action::UpgradeCluster { to, .. } => {
-                        let parsed = self.parse(&provider, &before, to, &Value::Object(Map::new())).await?;
+                        let parsed = self.parse(&provider, &before, to, conf).await?;
                         change::check_upgrade(&before, &parsed.spec)?;
                         parsed
                     }
@@ -164,7 +166,8 @@ impl Control {
                 let before = self.cluster(cluster).await?;
                 let (runtime, provider) = self.place(&before.runtime).await?;
                 let parsed = self.parse(&provider, &before, &before.spec.app, conf).await?;
-                let action = change::of_answers(&before, &parsed.spec, *aim)?;
+                let has_nodes = provider.descriptor.actions.contains(&ActionKind::ResizeCluster);
+                let action = change::of_answers(&before, &parsed.spec, *aim, !has_nodes)?;
                 provider.descriptor.check_action(action.kind())?;
                 self.split(&provider, runtime, action, before, parsed).await
             }

@@ -118,7 +118,7 @@ fn outcome(work: &JobWork, cluster: &Cluster, health: Option<&ClusterHealth>) ->
         Action::DeleteClusters { .. } => format!("{name} deleted"),
         Action::CeaseClusters => format!("{name} deleted and forgotten"),
         Action::StopClusters => format!("{name} stopped, {}", count(cluster.nodes.len(), "node")),
-        Action::UpgradeCluster { .. } | Action::RollbackCluster => {
+        Action::UpgradeCluster { .. } | Action::RollbackCluster { .. } => {
             format!("{} -> {}; {standing}", before.spec.app.version(), cluster.spec.app.version())
         }
         Action::RecoverClusters => format!("{}; {standing}", repairs(&work.plan)),

@@ -31,7 +31,7 @@ fn upgrade() -> Request {
 }
 
 const RECOVER: Action = Action::RecoverClusters;
-const ROLLBACK: Action = Action::RollbackCluster;
+const ROLLBACK: Action = Action::RollbackCluster { revision: None };
 
 /// What the agents ran since there were `from` commands, each as `node: what`.
 fn since(world: &World, from: usize) -> Vec<String> {
@@ -314,7 +314,10 @@ fn a_cluster_that_others_link_to_is_not_deleted() {
     let told = world.pilot.told();
     assert!(told.iter().any(|metadata| metadata["links"]["up"]["hosts"]["db"]["db-1"]["ip"].is_string()));
 
-    for gone in [Action::DeleteClusters { keep_volumes: false, force: false }, Action::CeaseClusters] {
+    for gone in [
+        Action::DeleteClusters { keep_volumes: false, force: false, keep_history: false },
+        Action::CeaseClusters,
+    ] {
         let (kind, message) = refusal(&world, &act("c", gone));
         assert_eq!(kind, ErrorKind::Conflict);
         assert!(message.ends_with("other clusters link to it"), "{message}");

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 const CREATE: Action = Action::CreateCluster;
 const STOP: Action = Action::StopClusters;
 const START: Action = Action::StartClusters;
-const DELETE: Action = Action::DeleteClusters { keep_volumes: false, force: false };
+const DELETE: Action = Action::DeleteClusters { keep_volumes: false, force: false, keep_history: false };
 
 pub(crate) fn world() -> World {
     World::new().expect("nothing goes wrong yet")

@@ -10,7 +10,8 @@ use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tempfile::TempDir;
 
-pub(crate) const DELETE: Action = Action::DeleteClusters { keep_volumes: false, force: false };
+pub(crate) const DELETE: Action =
+    Action::DeleteClusters { keep_volumes: false, force: false, keep_history: false };
 
 /// Always the same moment.
 struct Still;

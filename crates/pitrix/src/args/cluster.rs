@@ -114,6 +114,9 @@ pub(crate) enum Deed<W: Args, Y: Args> {
     Rollback {
         #[command(flatten)]
         cluster: ClusterName,
+        /// To this revision instead, where the provider numbers them
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        revision: Option<u32>,
         #[command(flatten)]
         wait: W,
     },
@@ -261,6 +264,8 @@ pub(crate) struct Upgrade {
     /// Don't run the package's `backup` service first
     #[arg(long)]
     pub(crate) no_backup: bool,
+    #[command(flatten)]
+    pub(crate) answers: Answers,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -293,11 +298,14 @@ pub(crate) struct Delete {
     /// Leave the data volumes
     #[arg(long)]
     pub(crate) keep_volumes: bool,
+    /// Leave what the provider has written down of earlier revisions
+    #[arg(long)]
+    pub(crate) keep_history: bool,
     /// End it even if machines or credentials are gone; names what could not be proved deleted
     #[arg(long)]
     pub(crate) force: bool,
     /// Forget everything but its name as well
-    #[arg(long, conflicts_with_all = ["keep_volumes", "force"])]
+    #[arg(long, conflicts_with_all = ["keep_volumes", "keep_history", "force"])]
     pub(crate) purge: bool,
 }
 

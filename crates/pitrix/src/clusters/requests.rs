@@ -10,6 +10,7 @@ use crate::{
 use clap::Args;
 use engine::{Aim, Request};
 use provider_core::{Action, AppVersionId, Error, Records, Result, RoleName, ServiceName, Size};
+use serde_json::json;
 use std::path::Path;
 
 impl<W: Args, Y: Args> Deed<W, Y> {
@@ -27,7 +28,9 @@ impl<W: Args, Y: Args> Deed<W, Y> {
             Self::Start { cluster, .. } => act(&cluster.name, Action::StartClusters),
             Self::Stop { cluster, .. } => act(&cluster.name, Action::StopClusters),
             Self::Restart { cluster, .. } => act(&cluster.name, Action::RestartClusters),
-            Self::Rollback { cluster, .. } => act(&cluster.name, Action::RollbackCluster),
+            Self::Rollback { cluster, revision, .. } => {
+                act(&cluster.name, Action::RollbackCluster { revision: *revision })
+            }
             Self::Recover { cluster, .. } => act(&cluster.name, Action::RecoverClusters),
             Self::DeleteNodes { nodes: DeleteNodes { cluster, nodes }, .. } => {
                 act(&cluster.name, Action::DeleteClusterNodes { nodes: nodes.iter().cloned().collect() })
@@ -36,10 +39,7 @@ impl<W: Args, Y: Args> Deed<W, Y> {
                 let size = Size { cpu: size.cpu, memory_mib: size.memory, disk_gib: size.disk };
                 act(&cluster.name, Action::ResizeCluster { roles: [(role.clone(), size)].into() })
             }
-            Self::Upgrade { upgrade: Upgrade { cluster, to, no_backup }, .. } => {
-                let to = version_of_same_app(site, &cluster.name, to).await?;
-                act(&cluster.name, Action::UpgradeCluster { to, backup: !no_backup })
-            }
+            Self::Upgrade { upgrade, .. } => return upgrade_request(upgrade, site).await,
             Self::Run { run: RunService { cluster, service, param }, .. } => {
                 let (service, params) = (ServiceName::from(service.clone()), param.iter().cloned().collect());
                 act(&cluster.name, Action::RunService { service, params })
@@ -53,15 +53,16 @@ impl<W: Args, Y: Args> Deed<W, Y> {
             Self::Delete { delete: Delete { cluster, purge: true, .. }, .. } => {
                 act(&cluster.name, Action::CeaseClusters)
             }
-            Self::Delete { delete: Delete { cluster, keep_volumes, force, .. }, .. } => {
-                act(&cluster.name, Action::DeleteClusters { keep_volumes: *keep_volumes, force: *force })
+            Self::Delete { delete: Delete { cluster, keep_volumes, keep_history, force, .. }, .. } => {
+                let (keep_volumes, keep_history, force) = (*keep_volumes, *keep_history, *force);
+                act(&cluster.name, Action::DeleteClusters { keep_volumes, force, keep_history })
             }
         })
     }
 }
 
 fn act(cluster: &str, action: Action) -> Request {
-    Request::Act { cluster: cluster.to_owned(), action }
+    Request::Act { cluster: cluster.to_owned(), action, conf: json!({}) }
 }
 
 async fn create_request(create: &Create, site: &Site) -> Outcome<Request> {
@@ -99,19 +100,23 @@ async fn scale_request(scale: &Scale, site: &Site) -> Outcome<Request> {
     reconfigure(site, &scale.cluster.name, &answers, Aim::Scale).await
 }
 
+async fn upgrade_request(upgrade: &Upgrade, site: &Site) -> Outcome<Request> {
+    let Upgrade { cluster, to, no_backup, answers } = upgrade;
+    let spec = site.control.cluster(&cluster.name).await?.spec;
+    let to = match to.contains('@') {
+        true => AppVersionId::new(to.as_str()),
+        // One may leave the application's name out.
+        false => AppVersionId::of(spec.app.name(), to),
+    };
+    let conf = read_answers(site, Standing { app: &to, conf: Some(&spec.conf) }, answers).await?;
+    let action = Action::UpgradeCluster { to, backup: !no_backup };
+    Ok(Request::Act { cluster: cluster.name.clone(), action, conf })
+}
+
 async fn reconfigure(site: &Site, cluster: &str, answers: &Answers, aim: Aim) -> Outcome<Request> {
     let spec = site.control.cluster(cluster).await?.spec;
     let conf = read_answers(site, Standing { app: &spec.app, conf: Some(&spec.conf) }, answers).await?;
     Ok(Request::Reconfigure { cluster: cluster.to_owned(), conf, aim })
-}
-
-/// The app version that `--to` means: one may leave the application's name out.
-async fn version_of_same_app(site: &Site, cluster: &str, to: &str) -> Outcome<AppVersionId> {
-    if to.contains('@') {
-        return Ok(AppVersionId::new(to));
-    }
-    let app = site.control.cluster(cluster).await?.spec.app;
-    Ok(AppVersionId::of(app.name(), to))
 }
 
 fn read_keys(keys: &Keys) -> Result<Vec<String>> {

@@ -38,7 +38,7 @@ impl VersionView {
     /// None for an action that keeps the version.
     pub(super) fn new(change: &Change, plan: &Plan) -> Option<Self> {
         let Change { action, before, after } = change;
-        if !matches!(action, Action::UpgradeCluster { .. } | Action::RollbackCluster) {
+        if !matches!(action, Action::UpgradeCluster { .. } | Action::RollbackCluster { .. }) {
             return None;
         }
         let order = order(plan);
@@ -165,7 +165,7 @@ fn data(plan: &Plan, after: &ClusterSpec, action: &Action) -> String {
 fn rollback(before: Rollback, after: Rollback, action: &Action) -> &'static str {
     let leaves = if matches!(action, Action::UpgradeCluster { .. }) { after } else { before };
     match (action, leaves) {
-        (Action::RollbackCluster, _) => "an upgrade leads here again",
+        (Action::RollbackCluster { .. }, _) => "an upgrade leads here again",
         (_, Rollback::Safe) => "rollback safe",
         (_, Rollback::NeedsRestore) => "rollback needs a restored backup",
         (_, Rollback::Impossible) => "no way back",

@@ -24,6 +24,9 @@ pub enum Action {
         /// the deleted cluster.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         force: bool,
+        /// Leaves what the provider has written down of earlier revisions, where it does so.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        keep_history: bool,
     },
     /// Add the nodes that the wanted cluster has and the recorded one lacks.
     AddClusterNodes,
@@ -47,7 +50,11 @@ pub enum Action {
         backup: bool,
     },
     /// Go back to the version before.
-    RollbackCluster,
+    RollbackCluster {
+        /// To this revision instead, where the provider numbers them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revision: Option<u32>,
+    },
     /// Bring reality back to the record.
     RecoverClusters,
     /// Delete, and forget everything but the name.
@@ -128,7 +135,7 @@ impl Action {
             Self::ResizeCluster { .. } => ActionKind::ResizeCluster,
             Self::UpdateClusterEnv => ActionKind::UpdateClusterEnv,
             Self::UpgradeCluster { .. } => ActionKind::UpgradeCluster,
-            Self::RollbackCluster => ActionKind::RollbackCluster,
+            Self::RollbackCluster { .. } => ActionKind::RollbackCluster,
             Self::RecoverClusters => ActionKind::RecoverClusters,
             Self::CeaseClusters => ActionKind::CeaseClusters,
             Self::AttachKeyPairs { .. } => ActionKind::AttachKeyPairs,

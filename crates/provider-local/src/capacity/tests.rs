@@ -148,7 +148,7 @@ fn what_only_takes_away_needs_nothing_and_is_never_refused() {
     let wants = RoleSpec { gpu: 1, cpu: 99, ..role() };
     for action in [
         Action::StopClusters,
-        Action::DeleteClusters { keep_volumes: false, force: false },
+        Action::DeleteClusters { keep_volumes: false, force: false, keep_history: false },
         Action::CeaseClusters,
     ] {
         let facts = Capacity::default().facts(&change(action, 3, wants.clone()), Timestamp(0));

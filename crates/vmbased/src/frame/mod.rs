@@ -43,7 +43,7 @@ pub fn plan(change: &Change, facts: Facts) -> Result<Plan> {
         }
         Action::StopClusters => life::stop(before),
         Action::RestartClusters => restart(change)?,
-        Action::DeleteClusters { keep_volumes, force } => {
+        Action::DeleteClusters { keep_volumes, force, .. } => {
             let layers = life::delete(before, *keep_volumes);
             if *force { layers.into_iter().map(forced).collect() } else { layers }
         }
@@ -53,7 +53,7 @@ pub fn plan(change: &Change, facts: Facts) -> Result<Plan> {
         Action::ResizeCluster { .. } => scale::resize(change)?,
         Action::UpdateClusterEnv => update_env(change)?,
         Action::UpgradeCluster { backup, .. } => version::upgrade(change, *backup)?,
-        Action::RollbackCluster => version::roll_back(change)?,
+        Action::RollbackCluster { .. } => version::roll_back(change)?,
         Action::RecoverClusters => recover::recover(change, &facts)?,
         Action::AttachKeyPairs { keys } => vec![attach_keys(&all_in_service(change)?, keys)],
         Action::DetachKeyPairs { keys } => vec![detach_keys(&all_in_service(change)?, keys)],

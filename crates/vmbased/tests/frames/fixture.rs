@@ -178,7 +178,7 @@ pub(crate) fn change(cluster: &Cluster, action: &Action) -> Change {
             commands.for_each(|service| service.cmd = of_version(&service.cmd, to));
             after.app = to.clone();
         }
-        Action::RollbackCluster => {
+        Action::RollbackCluster { .. } => {
             if let Some(previous) = &cluster.previous {
                 after = ClusterSpec { nodes: after.nodes, ..(**previous).clone() };
             }
@@ -225,4 +225,5 @@ pub(crate) fn without(nodes: &[&str]) -> Action {
 pub(crate) const CREATE: Action = Action::CreateCluster;
 pub(crate) const STOP: Action = Action::StopClusters;
 pub(crate) const START: Action = Action::StartClusters;
-pub(crate) const DELETE: Action = Action::DeleteClusters { keep_volumes: false, force: false };
+pub(crate) const DELETE: Action =
+    Action::DeleteClusters { keep_volumes: false, force: false, keep_history: false };

@@ -415,7 +415,7 @@ fn delete_of_a_stopped_cluster_stops_nothing() {
 #[test]
 fn delete_can_keep_the_volumes() {
     let cluster = active(&[role("a", 1).disks(1)]);
-    assert_snapshot!(prose(&planned(&cluster, &Action::DeleteClusters { keep_volumes: true, force: false })), @r"
+    assert_snapshot!(prose(&planned(&cluster, &Action::DeleteClusters { keep_volumes: true, force: false, keep_history: false })), @r"
     unmount volumes?: a-1-d0
     stop instances?: a-1
     detach volumes: a-1-d0

@@ -314,7 +314,7 @@ fn an_upgrade_goes_node_by_node_and_a_rollback_the_same_way() {
     await health: db-1
     push metadata: db-1..3 web-1
     ");
-    assert_snapshot!(text(&cluster, &Action::RollbackCluster), @r"
+    assert_snapshot!(text(&cluster, &Action::RollbackCluster { revision: None }), @r"
     stop (order 2): `stop.sh 2`? web-1
     configure: web-1
     start (order 2): `start.sh` web-1
@@ -352,7 +352,7 @@ fn an_upgrade_whose_second_node_fails_goes_on_and_back_from_there() {
     // `db-2` is down and has the new files. It is done once more.
     let cluster = stopped_at(7);
     assert_eq!(touched(&cluster, &upgrade("kvgrid@2")), "db-2 db-3 db-1");
-    assert_snapshot!(text(&cluster, &Action::RollbackCluster), @r"
+    assert_snapshot!(text(&cluster, &Action::RollbackCluster { revision: None }), @r"
     stop (order 2): `stop.sh 2`? web-1
     configure: web-1
     start (order 2): `start.sh` web-1
@@ -369,11 +369,11 @@ fn an_upgrade_whose_second_node_fails_goes_on_and_back_from_there() {
     // It is down and has the old files. Whether `web-1` was done to the end is nowhere on record.
     let cluster = stopped_at(6);
     assert_eq!(touched(&cluster, &upgrade("kvgrid@2")), "web-1 db-2 db-3 db-1");
-    assert_eq!(touched(&cluster, &Action::RollbackCluster), "web-1 db-2");
+    assert_eq!(touched(&cluster, &Action::RollbackCluster { revision: None }), "web-1 db-2");
     // The backup failed, and is taken again; or was not wanted any more.
     let cluster = stopped_at(0);
     assert!(text(&cluster, &upgrade("kvgrid@2")).starts_with("backup: `dump.sh` db-1\n"));
-    assert_eq!(touched(&cluster, &Action::RollbackCluster), "web-1");
+    assert_eq!(touched(&cluster, &Action::RollbackCluster { revision: None }), "web-1");
 }
 
 #[test]
@@ -526,9 +526,12 @@ fn what_agents_must_do_everywhere_waits_until_all_are_in_service() {
     let error = refuse(&Action::RestartClusters);
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_snapshot!(format!("{error}; {}", error.hint_text().unwrap()), @"planning `restart` of cluster `grid-a`: not in service: `a-2`; bring them back first with `pitrix cluster recover grid-a`");
-    for action in
-        [Action::AddClusterNodes, Action::UpdateClusterEnv, upgrade("kvgrid@2"), Action::RollbackCluster]
-    {
+    for action in [
+        Action::AddClusterNodes,
+        Action::UpdateClusterEnv,
+        upgrade("kvgrid@2"),
+        Action::RollbackCluster { revision: None },
+    ] {
         assert_eq!(refuse(&action).kind(), ErrorKind::Conflict, "{action:?}");
     }
     assert!(plan(&change(&cluster, &without(&["a-2"])), facts()).is_ok());

@@ -65,7 +65,7 @@ fn action(cluster: &Cluster, kind: ActionKind, seed: usize) -> Action {
         }
         ActionKind::UpdateClusterEnv => Action::UpdateClusterEnv,
         ActionKind::UpgradeCluster => Action::UpgradeCluster { to: to(), backup: true },
-        ActionKind::RollbackCluster => Action::RollbackCluster,
+        ActionKind::RollbackCluster => Action::RollbackCluster { revision: None },
         ActionKind::RecoverClusters => Action::RecoverClusters,
         ActionKind::CeaseClusters => Action::CeaseClusters,
         ActionKind::AttachKeyPairs => Action::AttachKeyPairs { keys: vec!["key".into()] },
@@ -295,7 +295,7 @@ proptest! {
     #[test]
     fn deleting_can_leave_exactly_the_volumes(mut cluster in history()) {
         let before = cluster.clone();
-        carry_out(&mut cluster, &Action::DeleteClusters { keep_volumes: true, force: false }, facts());
+        carry_out(&mut cluster, &Action::DeleteClusters { keep_volumes: true, force: false, keep_history: false }, facts());
         for (id, node) in &cluster.nodes {
             prop_assert!(node.instance.is_none());
             prop_assert!(node.disks.values().all(|disk| disk.device.is_none()));

@@ -38,7 +38,7 @@ pub(crate) fn accept(cluster: &mut Cluster, change: Change, facts: Facts) -> Res
         Action::UpgradeCluster { .. } if after.app != before.spec.app => {
             cluster.previous = Some(Box::new(before.spec.clone()));
         }
-        Action::RollbackCluster => cluster.previous = None,
+        Action::RollbackCluster { .. } => cluster.previous = None,
         _ => {}
     }
     cluster.spec = after.clone();

@@ -93,7 +93,7 @@ fn an_upgrade_says_who_is_away_when_and_what_happens_to_data() {
 
 #[test]
 fn keys_that_come_go_or_change_are_named_and_secrets_are_not_shown() {
-    let view = view(Action::RollbackCluster, upgraded(), &[]);
+    let view = view(Action::RollbackCluster { revision: None }, upgraded(), &[]);
     assert_snapshot!(view.keys(&Screen::plain(Format::Table)), @r"
     CONFIG                   BEFORE  AFTER
     - env.gone               1       -
