@@ -4,6 +4,7 @@
 //! starts; it depends on no crate of the workspace, so it builds in seconds and runs while the rest does not compile.
 
 mod bench;
+mod charts;
 mod command;
 mod demo;
 mod deny;
@@ -51,6 +52,12 @@ const VERBS: &[Verb] = &[
         about: "licences, sources and banned crates; with the option also known vulnerabilities",
         run: deny::run,
     },
+    Verb {
+        name: "charts",
+        options: "DIR [--case NAME]",
+        about: "render the charts in DIR and compare them with what helm made of them",
+        run: charts::run,
+    },
     Verb { name: "bench", options: "[NAME] [--json]", about: "run one benchmark or all", run: bench::run },
 ];
 
@@ -75,7 +82,7 @@ fn main() -> ExitCode {
 }
 
 fn help() -> String {
-    let lines = VERBS.iter().map(|verb| format!("  {:<6}{:<17}{}\n", verb.name, verb.options, verb.about));
+    let lines = VERBS.iter().map(|verb| format!("  {:<7}{:<18}{}\n", verb.name, verb.options, verb.about));
     format!("usage: cargo xtask VERB [OPTIONS]\n\n{}", lines.collect::<String>())
 }
 
@@ -88,6 +95,16 @@ impl Options {
         let before = self.0.len();
         self.0.retain(|arg| arg != flag);
         self.0.len() < before
+    }
+
+    /// The argument after `option`.
+    fn take_value(&mut self, option: &str) -> Result<Option<String>> {
+        let Some(at) = self.0.iter().position(|arg| arg == option) else { return Ok(None) };
+        self.0.remove(at);
+        if at == self.0.len() {
+            return Err(format!("`{option}` needs a value"));
+        }
+        Ok(Some(self.0.remove(at)))
     }
 
     /// The next argument that is not a flag.

@@ -1,180 +1,195 @@
-//! Semantic versions and constraints on them, with the rules of the library that Helm uses for `semverCompare`, for the
-//! versions of dependencies and for `kubeVersion`.
+//! Versions and constraints as Helm understands them, which is more lenient than the standard: parts may be missing,
+//! `v` may lead, and constraints know `~`, `^`, `x`, ranges with a hyphen, and `||`.
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::LazyLock;
 
-/// The longest text that is read as a version.
-const MAX_LEN: usize = 256;
+use regex::{Captures, Regex};
 
-/// A semantic version: `1.2.3-rc.1+build`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Version {
-    /// What makes it incompatible when it changes.
-    pub major: u64,
-    /// What stays compatible when it changes.
-    pub minor: u64,
-    /// Corrections.
-    pub patch: u64,
-    /// What follows the `-`; empty for a release.
-    pub pre: String,
-    /// What follows the `+`. It has no order.
-    pub build: String,
-    original: String,
-}
+/// Longer texts are refused, as in Helm.
+const MAX_LENGTH: usize = 256;
 
-/// Why a version or a constraint was not read, in the words of the library that Helm uses.
+/// What is wrong with a version or a constraint, in Helm's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error(String);
 
 impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
     }
 }
 
 impl std::error::Error for Error {}
 
+fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("the pattern is a constant")
+}
+
+/// A version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    major: u64,
+    minor: u64,
+    patch: u64,
+    prerelease: String,
+    metadata: String,
+    original: String,
+}
+
+const REST: &str = r"(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?";
+
+static VERSION: LazyLock<Regex> =
+    LazyLock::new(|| regex(&format!(r"^v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?{REST}$")));
+
 impl Version {
-    /// Reads a version of one to three numbers, with or without a `v`.
+    /// Reads a version; missing parts are 0.
     ///
     /// # Errors
     ///
-    /// It is none.
+    /// It is no version, also not leniently.
     pub fn parse(text: &str) -> Result<Version, Error> {
-        let invalid = || Error("invalid semantic version".to_owned());
-        let mut scan = Scan(text);
-        let parts = scan.parts(|c| c.is_ascii_digit()).ok_or_else(invalid)?;
-        if !scan.0.is_empty() || text.len() > MAX_LEN {
-            return Err(invalid());
+        if text.len() > MAX_LENGTH {
+            return Err(Error(format!("version string is too long (max {MAX_LENGTH} characters)")));
         }
-        Version::of(&parts, text)
-    }
-
-    /// Reads a version of exactly three numbers, without a `v` and without leading zeros.
-    ///
-    /// # Errors
-    ///
-    /// It is none.
-    pub fn parse_strict(text: &str) -> Result<Version, Error> {
-        let version = Version::parse(text)?;
-        let numbers = text.split(['-', '+']).next().unwrap_or(text);
-        let is_plain = |part: &str| part == "0" || !part.starts_with(['0', 'v']);
-        if numbers.split('.').count() == 3 && numbers.split('.').all(is_plain) {
-            Ok(version)
-        } else {
-            Err(Error("invalid semantic version".to_owned()))
-        }
-    }
-
-    fn of(parts: &Parts<'_>, original: &str) -> Result<Version, Error> {
-        let number = |text: Option<&str>| match text {
+        let parts = VERSION.captures(text).ok_or_else(|| Error("invalid semantic version".to_owned()))?;
+        let number = |index| {
+            match parts.get(index) {
             None => Ok(0),
-            Some(text) => text
-                .parse()
-                .map_err(|_| Error(format!("version segment {text} is too large or is no number"))),
+            Some(digits) => digits.as_str().parse().map_err(|_| {
+                let digits = digits.as_str();
+                Error(format!(
+                    "error parsing version segment: strconv.ParseUint: parsing \"{digits}\": value out of range"
+                ))
+            }),
+        }
         };
-        if parts.pre.split('.').any(|part| is_number(part) && part.len() > 1 && part.starts_with('0')) {
+        let text_of = |index| parts.get(index).map_or("", |part| part.as_str()).to_owned();
+        let version = Version {
+            major: number(1)?,
+            minor: number(2)?,
+            patch: number(3)?,
+            prerelease: text_of(4),
+            metadata: text_of(5),
+            original: text.to_owned(),
+        };
+        let zero_led = |part: &str| {
+            part.len() > 1 && part.starts_with('0') && part.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if version.prerelease.split('.').any(zero_led) {
             return Err(Error("version segment starts with 0".to_owned()));
         }
-        Ok(Version {
-            major: number(Some(parts.major))?,
-            minor: number(parts.minor)?,
-            patch: number(parts.patch)?,
-            pre: parts.pre.to_owned(),
-            build: parts.build.to_owned(),
-            original: original.to_owned(),
-        })
+        Ok(version)
     }
 
-    /// The text that the version was read from.
+    /// The first number.
+    pub fn major(&self) -> u64 {
+        self.major
+    }
+
+    /// The second number.
+    pub fn minor(&self) -> u64 {
+        self.minor
+    }
+
+    /// The third number.
+    pub fn patch(&self) -> u64 {
+        self.patch
+    }
+
+    /// What follows `-`; empty for a release.
+    pub fn prerelease(&self) -> &str {
+        &self.prerelease
+    }
+
+    /// What follows `+`.
+    pub fn metadata(&self) -> &str {
+        &self.metadata
+    }
+
+    /// The text it was read from.
     pub fn original(&self) -> &str {
         &self.original
     }
 
-    /// Compares two versions. What follows the `+` does not count.
+    /// The next patch release; for a prerelease, its release.
+    #[must_use]
+    pub fn next_patch(&self) -> Version {
+        let patch = if self.prerelease.is_empty() { self.patch.wrapping_add(1) } else { self.patch };
+        self.next(self.major, self.minor, patch)
+    }
+
+    /// The next minor release.
+    #[must_use]
+    pub fn next_minor(&self) -> Version {
+        self.next(self.major, self.minor.wrapping_add(1), 0)
+    }
+
+    /// The next major release.
+    #[must_use]
+    pub fn next_major(&self) -> Version {
+        self.next(self.major.wrapping_add(1), 0, 0)
+    }
+
+    fn next(&self, major: u64, minor: u64, patch: u64) -> Version {
+        let prefix = if self.original.starts_with('v') { "v" } else { "" };
+        let original = format!("{prefix}{major}.{minor}.{patch}");
+        Version { major, minor, patch, prerelease: String::new(), metadata: String::new(), original }
+    }
+
+    /// How it stands to another one. Metadata does not count.
     pub fn compare(&self, other: &Version) -> Ordering {
-        let numbers = |v: &Version| (v.major, v.minor, v.patch);
-        numbers(self).cmp(&numbers(other)).then_with(|| compare_pre(&self.pre, &other.pre))
+        let numbers = |version: &Version| (version.major, version.minor, version.patch);
+        numbers(self).cmp(&numbers(other)).then_with(|| {
+            match (self.prerelease.is_empty(), other.prerelease.is_empty()) {
+                (true, true) => Ordering::Equal,
+                (true, false) => Ordering::Greater,
+                (false, true) => Ordering::Less,
+                (false, false) => compare_prereleases(&self.prerelease, &other.prerelease),
+            }
+        })
     }
 }
 
-/// Always three numbers, without a `v`.
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)?;
-        if !self.pre.is_empty() {
-            write!(f, "-{}", self.pre)?;
-        }
-        if !self.build.is_empty() {
-            write!(f, "+{}", self.build)?;
-        }
-        Ok(())
-    }
-}
-
-fn is_number(part: &str) -> bool {
-    !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// A release is after all that leads to it; numbers are before words, and fewer parts before more.
-fn compare_pre(one: &str, other: &str) -> Ordering {
-    if one.is_empty() || other.is_empty() {
-        return one.is_empty().cmp(&other.is_empty());
-    }
-    let (mut ones, mut others) = (one.split('.'), other.split('.'));
+/// Numbers by value and before words; a shorter one first if it is the start of the other.
+fn compare_prereleases(one: &str, two: &str) -> Ordering {
+    let (mut ones, mut twos) = (one.split('.'), two.split('.'));
     loop {
-        let order = match (ones.next(), others.next()) {
+        let (one, two) = match (ones.next(), twos.next()) {
             (None, None) => return Ordering::Equal,
-            (one, other) if one.is_none() || other.is_none() => return one.is_some().cmp(&other.is_some()),
-            (Some(one), Some(other)) => match (one.parse::<u64>(), other.parse::<u64>()) {
-                (Ok(one), Ok(other)) => one.cmp(&other),
-                (Ok(_), Err(_)) => Ordering::Less,
-                (Err(_), Ok(_)) => Ordering::Greater,
-                (Err(_), Err(_)) => one.cmp(other),
-            },
-            _ => Ordering::Equal,
+            (None, Some(_)) => return Ordering::Less,
+            (Some(_), None) => return Ordering::Greater,
+            (Some(one), Some(two)) => (one, two),
         };
-        if order.is_ne() {
+        let order = match (one.parse::<u64>(), two.parse::<u64>()) {
+            (Ok(one), Ok(two)) => one.cmp(&two),
+            (Ok(_), Err(_)) => Ordering::Less,
+            (Err(_), Ok(_)) => Ordering::Greater,
+            (Err(_), Err(_)) => one.cmp(two),
+        };
+        if order != Ordering::Equal {
             return order;
         }
     }
 }
 
-/// A constraint on versions: alternatives with `||` between, each of which is a list that has to hold as a whole:
-/// `>=1.19-0 <2 || ^3.1`.
-///
-/// A version that leads to a release (`1.2.0-rc1`) fits only where the same alternative names such a version too.
-#[derive(Clone, Debug)]
-pub struct Constraint(Vec<Vec<Comparison>>);
-
-impl Constraint {
-    /// Reads a constraint.
-    ///
-    /// # Errors
-    ///
-    /// It is none; an empty text is none either.
-    pub fn parse(text: &str) -> Result<Constraint, Error> {
-        let text = ranges_as_comparisons(text);
-        Ok(Constraint(text.split("||").map(Comparison::list).collect::<Result<_, _>>()?))
-    }
-
-    /// Whether a version fits.
-    pub fn matches(&self, version: &Version) -> bool {
-        self.0.iter().any(|all| {
-            let wants_pre = all.iter().any(|one| !one.version.pre.is_empty());
-            (version.pre.is_empty() || wants_pre) && all.iter().all(|one| one.matches(version))
-        })
+impl fmt::Display for Version {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}.{}.{}", self.major, self.minor, self.patch)?;
+        if !self.prerelease.is_empty() {
+            write!(out, "-{}", self.prerelease)?;
+        }
+        if !self.metadata.is_empty() {
+            write!(out, "+{}", self.metadata)?;
+        }
+        Ok(())
     }
 }
 
-/// Whether the version fits the constraint.
-///
-/// # Errors
-///
-/// One of both can't be read.
-pub fn satisfies(constraint: &str, version: &str) -> Result<bool, Error> {
-    Ok(Constraint::parse(constraint)?.matches(&Version::parse(version)?))
+/// What versions are acceptable: alternatives, of which each is a list of conditions.
+#[derive(Clone, Debug)]
+pub struct Constraint {
+    alternatives: Vec<Vec<Condition>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,251 +198,183 @@ enum Operator {
     NotEqual,
     Greater,
     Less,
-    GreaterOrEqual,
-    LessOrEqual,
+    GreaterEqual,
+    LessEqual,
     Tilde,
     Caret,
 }
 
-/// The longer ones first.
-const OPERATORS: [(&str, Operator); 11] = [
-    ("!=", Operator::NotEqual),
-    (">=", Operator::GreaterOrEqual),
-    ("=>", Operator::GreaterOrEqual),
-    ("<=", Operator::LessOrEqual),
-    ("=<", Operator::LessOrEqual),
-    ("~>", Operator::Tilde),
-    ("=", Operator::Equal),
-    (">", Operator::Greater),
-    ("<", Operator::Less),
-    ("~", Operator::Tilde),
-    ("^", Operator::Caret),
-];
+/// Which part of a condition's version is the first that is missing or a wildcard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    Nothing,
+    Patch,
+    Minor,
+    Everything,
+}
 
 #[derive(Clone, Debug)]
-struct Comparison {
+struct Condition {
     operator: Operator,
     version: Version,
-    /// How many of the three numbers are there; the others are open.
-    given: usize,
+    open: Open,
 }
 
-impl Comparison {
-    /// Comparisons with blanks or commas between.
-    fn list(text: &str) -> Result<Vec<Comparison>, Error> {
-        let improper = || Error(format!("improper constraint: {text:?}"));
-        let mut scan = Scan(text.trim_start());
-        let mut list = Vec::new();
-        loop {
-            let operator = OPERATORS.iter().find_map(|(sign, operator)| {
-                scan.0 = scan.0.strip_prefix(sign)?;
-                Some(*operator)
+const OPERATORS: &str = r"=||!=|>|<|>=|=>|<=|=<|~|~>|\^";
+const WILD: &str = r"v?([0-9|xX*]+)(?:\.([0-9|xX*]+))?(?:\.([0-9|xX*]+))?(-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?";
+const SPACE: &str = r"[\t\n\f\r ]";
+
+/// The same pattern without groups.
+fn ungrouped(pattern: &str) -> String {
+    pattern.replace("(?:", "(").replace('(', "(?:")
+}
+
+static RANGE: LazyLock<Regex> = LazyLock::new(|| {
+    let wild = ungrouped(WILD);
+    regex(&format!("{SPACE}*({wild}){SPACE}+-{SPACE}+({wild}){SPACE}*"))
+});
+static CONDITIONS: LazyLock<Regex> = LazyLock::new(|| {
+    let one = format!("(?:{OPERATORS}){SPACE}*(?:{})", ungrouped(WILD));
+    regex(&format!("^(?:{SPACE}*{one}{SPACE}*)(?:(?:{SPACE}+|,{SPACE}*){one}{SPACE}*)*$"))
+});
+static FIND: LazyLock<Regex> =
+    LazyLock::new(|| regex(&format!("(?:{OPERATORS}){SPACE}*(?:{})", ungrouped(WILD))));
+static CONDITION: LazyLock<Regex> =
+    LazyLock::new(|| regex(&format!("^{SPACE}*({OPERATORS}){SPACE}*(?:{WILD}){SPACE}*$")));
+
+impl Constraint {
+    /// Reads a constraint.
+    ///
+    /// # Errors
+    ///
+    /// It is none.
+    pub fn parse(text: &str) -> Result<Constraint, Error> {
+        let text =
+            RANGE.replace_all(text, |range: &Captures<'_>| format!(">= {}, <= {} ", &range[1], &range[2]));
+        let mut alternatives = Vec::new();
+        for alternative in text.split("||") {
+            let improper = |text: &str| {
+                Error(format!("improper constraint: {}", crate::format::quoted(text.as_bytes(), '"', false)))
+            };
+            if !CONDITIONS.is_match(alternative) {
+                return Err(improper(alternative));
+            }
+            let conditions = FIND.find_iter(alternative).map(|found| {
+                let parts = CONDITION.captures(found.as_str()).ok_or_else(|| improper(found.as_str()))?;
+                Condition::of(&parts)
             });
-            scan.blanks();
-            let parts = scan.parts(is_number_or_open).ok_or_else(improper)?;
-            list.push(Comparison::of(operator.unwrap_or(Operator::Equal), &parts)?);
-            let was_blank = scan.blanks();
-            if scan.0.is_empty() {
-                return Ok(list);
-            }
-            let was_comma = scan.take(",");
-            if !was_blank && !was_comma {
-                return Err(improper());
-            }
-            scan.blanks();
+            alternatives.push(conditions.collect::<Result<_, _>>()?);
         }
+        Ok(Constraint { alternatives })
     }
 
-    fn of(operator: Operator, parts: &Parts<'_>) -> Result<Comparison, Error> {
-        let is_open = |part: Option<&str>| part.is_none_or(|part| matches!(part, "x" | "X" | "*"));
-        let given = match parts {
-            parts if is_open(Some(parts.major)) => 0,
-            parts if is_open(parts.minor) => 1,
-            parts if is_open(parts.patch) => 2,
-            _ => 3,
+    /// Whether a version is acceptable. A prerelease is only where a condition of the same alternative names one.
+    pub fn accepts(&self, version: &Version) -> bool {
+        self.alternatives.iter().any(|conditions| {
+            let prereleases = conditions.iter().any(|condition| !condition.version.prerelease.is_empty());
+            (version.prerelease.is_empty() || prereleases)
+                && conditions.iter().all(|condition| condition.accepts(version))
+        })
+    }
+}
+
+impl Condition {
+    fn of(parts: &Captures<'_>) -> Result<Condition, Error> {
+        let part = |index| parts.get(index).map_or("", |part| part.as_str());
+        let wild = |text: &str| matches!(text, "" | "x" | "X" | "*");
+        let prerelease = part(5);
+        let (version, open) = if wild(part(2)) {
+            (format!("0.0.0{prerelease}"), Open::Everything)
+        } else if wild(part(3)) {
+            (format!("{}.0.0{prerelease}", part(2)), Open::Minor)
+        } else if wild(part(4)) {
+            (format!("{}.{}.0{prerelease}", part(2), part(3)), Open::Patch)
+        } else {
+            (format!("{}.{}.{}{prerelease}", part(2), part(3), part(4)), Open::Nothing)
         };
-        let known = Parts {
-            major: if given > 0 { parts.major } else { "0" },
-            minor: parts.minor.filter(|_| given > 1),
-            patch: parts.patch.filter(|_| given > 2),
-            build: if given > 2 { parts.build } else { "" },
-            pre: parts.pre,
+        let version = Version::parse(&version).map_err(|_| Error("constraint parser error".to_owned()))?;
+        let operator = match part(1) {
+            "!=" => Operator::NotEqual,
+            ">" => Operator::Greater,
+            "<" => Operator::Less,
+            ">=" | "=>" => Operator::GreaterEqual,
+            "<=" | "=<" => Operator::LessEqual,
+            "~" | "~>" => Operator::Tilde,
+            "^" => Operator::Caret,
+            _ => Operator::Equal,
         };
-        let version = Version::of(&known, "").map_err(|_| Error("constraint parser error".to_owned()))?;
-        Ok(Comparison { operator, version, given })
+        Ok(Condition { operator, version, open })
     }
 
-    fn matches(&self, version: &Version) -> bool {
-        let own = &self.version;
-        let order = version.compare(own);
-        let same_major = version.major == own.major;
-        let same_minor = version.minor == own.minor;
+    fn accepts(&self, version: &Version) -> bool {
+        let wanted = &self.version;
+        let order = version.compare(wanted);
+        let majors = version.major.cmp(&wanted.major);
+        let minors = version.minor.cmp(&wanted.minor);
         match self.operator {
-            Operator::Equal if self.given < 3 => self.tilde(version),
-            Operator::Equal => order.is_eq(),
-            Operator::NotEqual => match self.given {
-                // An open major number counts as zero here.
-                0 | 3 if !same_major => true,
-                1 => !same_major,
-                2 if !same_major || !same_minor => true,
-                2 => compare_pre(&version.pre, &own.pre).is_ne(),
-                _ => order.is_ne(),
+            Operator::Equal if self.open == Open::Nothing => order == Ordering::Equal,
+            Operator::Equal | Operator::Tilde => self.accepts_tilde(version),
+            Operator::NotEqual => match self.open {
+                Open::Nothing => order != Ordering::Equal,
+                _ if majors != Ordering::Equal => true,
+                Open::Minor => false,
+                _ if minors != Ordering::Equal => true,
+                Open::Patch if version.prerelease.is_empty() && wanted.prerelease.is_empty() => false,
+                Open::Patch => {
+                    compare_prereleases(&version.prerelease, &wanted.prerelease) != Ordering::Equal
+                }
+                _ if version.patch != wanted.patch => true,
+                _ => order != Ordering::Equal,
             },
-            Operator::Greater => match self.given {
-                1 => version.major > own.major,
-                2 => (version.major, version.minor) > (own.major, own.minor),
-                _ => order.is_gt(),
+            Operator::Greater => match self.open {
+                Open::Nothing | Open::Everything => order == Ordering::Greater,
+                _ if majors != Ordering::Equal => majors == Ordering::Greater,
+                Open::Minor => false,
+                Open::Patch => minors == Ordering::Greater,
             },
-            Operator::Less => order.is_lt(),
-            Operator::GreaterOrEqual => order.is_ge(),
-            Operator::LessOrEqual => match self.given {
-                3 => order.is_le(),
-                1 => version.major <= own.major,
-                _ => (version.major, version.minor) <= (own.major, own.minor),
+            Operator::Less => order == Ordering::Less,
+            Operator::GreaterEqual => order != Ordering::Less,
+            Operator::LessEqual => match self.open {
+                Open::Nothing => order != Ordering::Greater,
+                Open::Minor => majors != Ordering::Greater,
+                _ => majors.then(minors) != Ordering::Greater,
             },
-            Operator::Tilde => self.tilde(version),
-            Operator::Caret => {
-                order.is_ge()
-                    && match self.given {
-                        _ if own.major > 0 => same_major,
-                        1 => same_major,
-                        _ if version.major > 0 => false,
-                        2 => same_minor,
-                        _ if own.minor > 0 => same_minor,
-                        _ if version.minor > 0 => false,
-                        _ => version.patch == own.patch,
-                    }
-            }
+            Operator::Caret => self.accepts_caret(version),
         }
     }
 
-    /// From the version on, with the same numbers but the last.
-    fn tilde(&self, version: &Version) -> bool {
-        let own = &self.version;
-        let is_anything = (own.major, own.minor, own.patch) == (0, 0, 0) && matches!(self.given, 0 | 3);
-        version.compare(own).is_ge()
-            && (is_anything || version.major == own.major && (self.given == 1 || version.minor == own.minor))
+    fn accepts_tilde(&self, version: &Version) -> bool {
+        let wanted = &self.version;
+        if version.compare(wanted) == Ordering::Less {
+            return false;
+        }
+        let zero = (wanted.major, wanted.minor, wanted.patch) == (0, 0, 0);
+        if zero && matches!(self.open, Open::Nothing | Open::Everything) {
+            return true;
+        }
+        version.major == wanted.major && (version.minor == wanted.minor || self.open == Open::Minor)
+    }
+
+    fn accepts_caret(&self, version: &Version) -> bool {
+        let wanted = &self.version;
+        if version.compare(wanted) == Ordering::Less || version.major != wanted.major {
+            return false;
+        }
+        if wanted.major > 0 || self.open == Open::Minor {
+            return true;
+        }
+        if version.minor != wanted.minor {
+            return false;
+        }
+        wanted.minor > 0 || self.open == Open::Patch || version.patch == wanted.patch
     }
 }
 
-fn is_number_or_open(c: char) -> bool {
-    c.is_ascii_digit() || matches!(c, 'x' | 'X' | '*' | '|')
-}
-
-/// `A - B` as `>= A, <= B`.
-fn ranges_as_comparisons(text: &str) -> String {
-    let mut rest = text;
-    let mut rewritten = String::new();
-    while let Some(start) = rest.find(|c| c == 'v' || is_number_or_open(c)) {
-        let mut scan = Scan(&rest[start..]);
-        let Some(from) = scan.version_text() else {
-            let next = start + 1;
-            rewritten.push_str(&rest[..next]);
-            rest = &rest[next..];
-            continue;
-        };
-        let after = scan;
-        let range = (scan.blanks() && scan.take("-") && scan.blanks()).then(|| scan.version_text()).flatten();
-        match range {
-            Some(to) => {
-                rewritten.push_str(rest[..start].trim_end());
-                rewritten.push_str(&format!(">= {from}, <= {to} "));
-                scan.blanks();
-                rest = scan.0;
-            }
-            None => {
-                rewritten.push_str(&rest[..rest.len() - after.0.len()]);
-                rest = after.0;
-            }
-        }
-    }
-    rewritten + rest
-}
-
-/// The parts of a version as they are written.
-struct Parts<'a> {
-    major: &'a str,
-    minor: Option<&'a str>,
-    patch: Option<&'a str>,
-    pre: &'a str,
-    build: &'a str,
-}
-
-#[derive(Clone, Copy)]
-struct Scan<'a>(&'a str);
-
-impl<'a> Scan<'a> {
-    fn take(&mut self, text: &str) -> bool {
-        match self.0.strip_prefix(text) {
-            Some(rest) => {
-                self.0 = rest;
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Whether there were any.
-    fn blanks(&mut self) -> bool {
-        let rest = self.0.trim_start_matches(|c: char| c.is_ascii_whitespace());
-        let any = rest.len() < self.0.len();
-        self.0 = rest;
-        any
-    }
-
-    fn while_is(&mut self, is: impl Fn(char) -> bool) -> Option<&'a str> {
-        let end = self.0.find(|c| !is(c)).unwrap_or(self.0.len());
-        let (text, rest) = self.0.split_at(end);
-        if text.is_empty() {
-            return None;
-        }
-        self.0 = rest;
-        Some(text)
-    }
-
-    /// Words with dots between, behind a sign.
-    fn words(&mut self, sign: &str) -> Option<&'a str> {
-        let mut ahead = *self;
-        if !ahead.take(sign) {
-            return None;
-        }
-        let start = ahead.0;
-        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        ahead.while_is(is_word)?;
-        loop {
-            let mut more = ahead;
-            if !more.take(".") || more.while_is(is_word).is_none() {
-                break;
-            }
-            ahead = more;
-        }
-        *self = ahead;
-        Some(&start[..start.len() - ahead.0.len()])
-    }
-
-    fn parts(&mut self, is_number: impl Fn(char) -> bool) -> Option<Parts<'a>> {
-        let mut ahead = *self;
-        ahead.take("v");
-        let major = ahead.while_is(&is_number)?;
-        let mut number = || {
-            let mut more = ahead;
-            let number = more.take(".").then(|| more.while_is(&is_number)).flatten();
-            if number.is_some() {
-                ahead = more;
-            }
-            number
-        };
-        let minor = number();
-        let patch = minor.and_then(|_| number());
-        let pre = ahead.words("-").unwrap_or_default();
-        let build = ahead.words("+").unwrap_or_default();
-        *self = ahead;
-        Some(Parts { major, minor, patch, pre, build })
-    }
-
-    fn version_text(&mut self) -> Option<&'a str> {
-        let start = self.0;
-        self.parts(is_number_or_open)?;
-        Some(&start[..start.len() - self.0.len()])
-    }
+/// Whether a constraint accepts a version.
+///
+/// # Errors
+///
+/// One of them can't be read.
+pub fn satisfies(constraint: &str, version: &str) -> Result<bool, Error> {
+    Ok(Constraint::parse(constraint)?.accepts(&Version::parse(version)?))
 }

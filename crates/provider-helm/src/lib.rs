@@ -11,7 +11,7 @@ pub mod chart;
 pub mod manifest;
 mod number;
 pub mod ownership;
-pub mod package;
+mod package;
 pub mod provider;
 pub mod release;
 pub mod render;
@@ -20,3 +20,5 @@ pub mod source;
 pub mod status;
 pub mod values;
 mod yaml;
+
+pub use package::Charts;

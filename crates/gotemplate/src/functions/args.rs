@@ -107,7 +107,7 @@ pub(super) fn to_int(value: &Value) -> i64 {
         Value::Float(number) => float_to_int(*number),
         Value::Bool(bool) => i64::from(*bool),
         Value::String(text) => crate::number::parse_int(trim_zero_decimal(text), 0).unwrap_or(0),
-        _ => 0,
+        other => super::time::named_number(other).unwrap_or(0),
     }
 }
 

@@ -93,7 +93,7 @@ fn decode_with(text: &[u8], alphabet: &[u8], bits: u32) -> Result<Vec<u8>, Corru
                     return Ok(out);
                 }
                 // The end inside a group: blamed on its first digit.
-                return Err(corrupt(if bits == 6 { text.len() - count.min(text.len()) } else { text.len() }));
+                return Err(corrupt(text.len() - count.min(text.len())));
             };
             if digit == b'=' {
                 padding = Some(offset);
@@ -115,7 +115,7 @@ fn decode_with(text: &[u8], alphabet: &[u8], bits: u32) -> Result<Vec<u8>, Corru
             for _ in count + 1..group {
                 match digits.next() {
                     Some((_, b'=')) => {}
-                    Some((offset, _)) => return Err(corrupt(offset)),
+                    Some((offset, _)) => return Err(corrupt(offset - 1)),
                     None => return Err(corrupt(text.len())),
                 }
             }
@@ -126,8 +126,9 @@ fn decode_with(text: &[u8], alphabet: &[u8], bits: u32) -> Result<Vec<u8>, Corru
         }
         if padding.is_some() {
             return match digits.next() {
-                Some((offset, _)) => Err(corrupt(offset)),
-                None => Ok(out),
+                // Base32 does not look at what comes behind its end.
+                Some((offset, _)) if bits == 6 => Err(corrupt(offset)),
+                _ => Ok(out),
             };
         }
     }

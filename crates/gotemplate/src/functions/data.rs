@@ -253,6 +253,11 @@ fn pretty_node(value: &Value, runtime: &Runtime, depth: usize) -> Result<Node, F
             Node::Mapping(entries.collect::<Result<_, FunctionError>>()?)
         }
         Value::Object(object) => {
+            match super::time::yaml_text(value) {
+                Some((text, true)) => return Ok(Node::Verbatim(text)),
+                Some((text, false)) => return Ok(Node::Text(text)),
+                None => {}
+            }
             let mut node = pretty_node(&object.data(), runtime, depth + 1)?;
             if let (Node::Mapping(entries), Kind::Struct | Kind::Pointer) = (&mut node, object.kind()) {
                 for (key, _) in entries {

@@ -2,27 +2,45 @@
 
 mod args;
 pub(crate) mod base64;
+mod case;
 mod data;
+mod decimals;
 mod defaults;
 mod dicts;
+mod encoding;
 mod json;
 mod lists;
 mod numbers;
+mod paths;
+mod random;
+mod regex;
 mod strings;
+mod time;
 mod types;
+mod versions;
+mod words;
 
 use crate::call::Entry;
 
 /// Every function a chart may call, beside those of `text/template` and the engine's own.
 pub(crate) fn library() -> Vec<Entry> {
     [
+        case::ENTRIES,
         data::ENTRIES,
+        decimals::ENTRIES,
         defaults::ENTRIES,
         dicts::ENTRIES,
+        encoding::ENTRIES,
         lists::ENTRIES,
         numbers::ENTRIES,
+        paths::ENTRIES,
+        random::ENTRIES,
+        regex::ENTRIES,
         strings::ENTRIES,
+        time::ENTRIES,
         types::ENTRIES,
+        versions::ENTRIES,
+        words::ENTRIES,
     ]
     .concat()
 }

@@ -127,7 +127,7 @@ fn atoi(call: &mut Call<'_>) -> Answer {
 }
 
 /// A number that is too large is the largest one, what is no number is 0.
-fn clamped(text: &str, base: u32) -> i64 {
+pub(super) fn clamped(text: &str, base: u32) -> i64 {
     match parse_int(text, base) {
         Ok(number) => number,
         Err(crate::number::NumberError::Range) if text.starts_with('-') => i64::MIN,

@@ -37,11 +37,8 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 /// Where `needle` begins in `text`.
-pub(super) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    if needle.is_empty() {
-        return Some(0);
-    }
-    text.windows(needle.len()).position(|window| window == needle)
+fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
+    memchr::memmem::find(text, needle)
 }
 
 /// The width of the first character; an invalid byte is one.

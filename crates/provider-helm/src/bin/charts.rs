@@ -41,7 +41,11 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<bool, Failure> {
             "--case" => only = Some(value()?),
             "--threads" => threads = value()?.parse::<usize>()?.max(1),
             _ if directory.is_none() && !arg.starts_with('-') => directory = Some(PathBuf::from(arg)),
-            _ => return Err(format!("unexpected `{arg}`; usage: charts DIR [--case NAME] [--threads N]").into()),
+            _ => {
+                return Err(
+                    format!("unexpected `{arg}`; usage: charts DIR [--case NAME] [--threads N]").into()
+                );
+            }
         }
     }
     let directory = directory.ok_or("usage: charts DIR [--case NAME] [--threads N]")?;
@@ -75,7 +79,8 @@ struct ChartCases {
 
 fn find(directory: &Path, only: Option<&str>) -> Result<Vec<ChartCases>, Failure> {
     let mut charts = Vec::new();
-    let entries = fs::read_dir(directory).map_err(|e| format!("can't read `{}`: {e}", directory.display()))?;
+    let entries =
+        fs::read_dir(directory).map_err(|e| format!("can't read `{}`: {e}", directory.display()))?;
     for entry in entries {
         let folder = entry?.path();
         if !folder.join("chart.tgz").exists() {
@@ -117,7 +122,9 @@ impl ChartCases {
         let outcome = |case: &String| {
             let outcome = match &renderer {
                 Err(error) => Outcome::failed(&format!("can't load the chart: {}", report(error))),
-                Ok(renderer) => self.compare_case(renderer, case).unwrap_or_else(|e| Outcome::failed(&e.to_string())),
+                Ok(renderer) => {
+                    self.compare_case(renderer, case).unwrap_or_else(|e| Outcome::failed(&e.to_string()))
+                }
             };
             (format!("{}/{case}", self.name), outcome)
         };
@@ -131,13 +138,19 @@ impl ChartCases {
             files.push((format!("{case}.values.yaml"), fs::read(file(".values.yaml"))?));
         }
         let no_file = |name: &str| Err(provider_core::Error::not_found(format!("there is no `{name}`")));
-        let given = values::of_user(&Given { files, settings: Vec::new(), read: &no_file }).map_err(|e| report(&e))?;
+        let given = values::of_user(&Given { files, settings: Vec::new(), read: &no_file })
+            .map_err(|e| report(&e))?;
         let expected = unpack(&file(".expected.yaml.gz"))?;
         let other = file(".expected2.yaml.gz");
         let other = if other.exists() { Some(unpack(&other)?) } else { None };
         let kube_version = KubeVersion::parse("1.33.0").map_err(|e| report(&e))?;
         let options = Options {
-            release: Release { name: "rel".to_owned(), namespace: "ns".to_owned(), revision: 1, is_upgrade: false },
+            release: Release {
+                name: "rel".to_owned(),
+                namespace: "ns".to_owned(),
+                revision: 1,
+                is_upgrade: false,
+            },
             capabilities: Capabilities { kube_version, ..Capabilities::default() },
             limits: Limits::default(),
         };
@@ -179,8 +192,7 @@ fn compare(text: &str, expected: &str, other: Option<&str>) -> Outcome {
     let documents = provider_helm::render::split_documents;
     let (own, wanted) = (documents(text), documents(expected));
     let is_same = |(own, wanted): (&&str, &&str)| own.trim_end_matches('\n') == wanted.trim_end_matches('\n');
-    let is_byte_equal =
-        other.is_none() && own.len() == wanted.len() && own.iter().zip(&wanted).all(is_same);
+    let is_byte_equal = other.is_none() && own.len() == wanted.len() && own.iter().zip(&wanted).all(is_same);
     let mut differences = Vec::new();
     if !is_byte_equal {
         let others = other.map(documents);
@@ -197,8 +209,13 @@ fn compare(text: &str, expected: &str, other: Option<&str>) -> Outcome {
     }
     if !is_byte_equal && differences.is_empty() && other.is_none() {
         let different = own.iter().zip(&wanted).filter(|pair| !is_same(*pair));
-        let shown = different.map(|(own, wanted)| first_difference(own, wanted)).collect::<Vec<_>>().join("\n");
-        return Outcome { is_deterministic: true, is_byte_equal: false, differences: vec![format!("{BYTES}{shown}")] };
+        let shown =
+            different.map(|(own, wanted)| first_difference(own, wanted)).collect::<Vec<_>>().join("\n");
+        return Outcome {
+            is_deterministic: true,
+            is_byte_equal: false,
+            differences: vec![format!("{BYTES}{shown}")],
+        };
     }
     Outcome { is_deterministic: other.is_none(), is_byte_equal, differences }
 }
@@ -231,7 +248,12 @@ fn compare_document(
     let own_value = parse(own).map_err(|e| format!("ours is no YAML: {e}"))?;
     let mut path = Vec::new();
     walk(&own_value, &wanted_value, other.as_ref(), &mut path, &mut |path, own, wanted| {
-        differences.push(format!("{source}: {}\n  ours {}\n  helm {}", path.join("."), shorten(own), shorten(wanted)));
+        differences.push(format!(
+            "{source}: {}\n  ours {}\n  helm {}",
+            path.join("."),
+            shorten(own),
+            shorten(wanted)
+        ));
     });
     Ok(())
 }
@@ -288,8 +310,8 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, name: &str, outcome: &Outcome, in_full: bool) {
-        let is_equal =
-            outcome.differences.is_empty() || outcome.differences[..].iter().all(|one| one.starts_with(BYTES));
+        let is_equal = outcome.differences.is_empty()
+            || outcome.differences[..].iter().all(|one| one.starts_with(BYTES));
         self.cases += 1;
         self.equal += usize::from(is_equal);
         self.deterministic += usize::from(outcome.is_deterministic);

@@ -9,7 +9,11 @@ use std::{
 };
 
 /// Reads the directory at `top`, without what its `.helmignore` leaves out.
-pub(super) fn read(top: &Path) -> Result<Archive> {
+///
+/// # Errors
+/// `NotFound` when there is none; `Invalid` for links, for names that are no UTF-8, for a `.helmignore` that can't be
+/// read, and for more than an [`Archive`] may hold.
+pub fn read(top: &Path) -> Result<Archive> {
     let rules = top.join(".helmignore");
     let rules = if rules.exists() {
         String::from_utf8_lossy(&read_file(&rules, Archive::MAX_FILE)?).into_owned()

@@ -111,10 +111,9 @@ fn load(files: Vec<File>, unpacked: &mut Unpacked, depth: usize) -> Result<Chart
         } else {
             load(without_top(files), unpacked, depth + 1)
         };
-        chart.dependencies.push(inner.map_err(|e| {
-            Error::invalid(format!("can't read the chart `charts/{top}` inside `{}`", chart.name()))
-                .caused_by(&e)
-        })?);
+        let attempt = || format!("can't read the chart `charts/{top}` inside `{}`", chart.name());
+        let inner = inner.map_err(|e| e.during(attempt()))?;
+        chart.dependencies.push(inner);
     }
     Ok(chart)
 }

@@ -6,6 +6,7 @@ mod ignore;
 mod load;
 mod metadata;
 
+pub use directory::read as read_directory;
 pub(crate) use fields::{Fields, kind_of};
 pub use metadata::{Dependency, Lock, Maintainer, Metadata};
 

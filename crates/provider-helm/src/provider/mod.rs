@@ -16,9 +16,9 @@ pub use findings::{CLUSTER, DEPLOYMENT, Findings, Found, FoundHook};
 pub use step::Step;
 
 use crate::{
+    Charts,
     api::Discovery,
     manifest::text,
-    package::Charts,
     release::Revision,
     session::{Connections, Session},
 };
@@ -96,14 +96,15 @@ impl Kubernetes {
 
 /// Which revision a rollback asks for.
 fn rollback_target(action: &Action) -> Option<u32> {
-    let _ = action;
-    None
+    match action {
+        Action::RollbackCluster { revision } => *revision,
+        _ => None,
+    }
 }
 
 /// Whether a removal leaves the record of the release.
 fn keeps_history(action: &Action) -> bool {
-    let _ = action;
-    false
+    matches!(action, Action::DeleteClusters { keep_history: true, .. })
 }
 
 #[async_trait]

@@ -76,7 +76,7 @@ impl Object for Files {
             _ => match self.0.get(&*call.string(0)?) {
                 None => Err(FunctionError::failed("must pass files")),
                 Some(data) => {
-                    let lines = data.split(|byte| *byte == b'\n');
+                    let lines = data.strip_suffix(b"\n").unwrap_or(data).split(|byte| *byte == b'\n');
                     Ok(Value::strings(lines.map(|line| Value::string(line.to_vec()))))
                 }
             },

@@ -1,7 +1,6 @@
 //! From rendered files to manifests and hooks in the order in which they are applied.
 
 use crate::chart::Fields;
-use crate::yaml;
 use provider_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -162,36 +161,35 @@ fn rank(kind: &str) -> (usize, &str) {
     }
 }
 
-/// The documents of a text. A line of `---` ends one, also where it goes on after the dashes; blanks around it go.
+/// The documents of a text. `---` at the beginning of a line is between two, whatever follows it in the line. Blanks at
+/// the end of a document stay.
 pub fn split(text: &str) -> Vec<&str> {
-    let is_blank = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0c');
-    let text = text.trim_start();
     let mut documents = Vec::new();
-    let mut rest = text;
-    let mut at_start = true;
+    let (mut start, mut at) = (0, 0);
+    let mut is_line_start = true;
     loop {
-        let found =
-            if at_start && rest.starts_with("---") { Some((0, 3)) } else { separator(rest, is_blank) };
-        at_start = false;
-        let document = found.map_or(rest, |(start, _)| &rest[..start]).trim_start();
+        let rest = &text[at..];
+        let found = match rest.find("\n---") {
+            _ if is_line_start && rest.starts_with("---") => Some(at),
+            found => found.map(|found| at + found + 1),
+        };
+        let document = text[start..found.unwrap_or(text.len())].trim_start();
         if !document.is_empty() {
             documents.push(document);
         }
-        match found {
-            None => return documents,
-            Some((_, end)) => rest = rest[end..].trim_start_matches(is_blank),
-        }
+        let Some(found) = found else { return documents };
+        let after = text[found + 3..].trim_start_matches(|c| matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0c'));
+        at = text.len() - after.len();
+        is_line_start = text[..at].ends_with('\n');
+        start = at;
     }
 }
 
-/// The first `---` at the beginning of a line, with the blanks before it: where that starts and ends.
-fn separator(text: &str, is_blank: impl Fn(char) -> bool + Copy) -> Option<(usize, usize)> {
-    let (at, _) = text.match_indices("\n---").next()?;
-    Some((text[..at].trim_end_matches(is_blank).len(), at + 4))
-}
-
 fn read(path: &str, text: &str, manifests: &mut Vec<Manifest>, hooks: &mut Vec<Hook>) -> Result<()> {
-    let document = yaml::read_document(path, text)?;
+    let document = gotemplate::yaml::parse(text).map_err(|e| {
+        let line = e.line().and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
+        Error::invalid(format!("`{path}` does not give YAML: {e}\n  | {line}"))
+    })?;
     let mut manifest = Manifest { source: path.to_owned(), text: text.to_owned(), ..Manifest::default() };
     let mut annotations = None;
     if !document.is_null() {
@@ -248,13 +246,18 @@ mod tests {
         let check = |text: &str, want: &[&str]| assert_eq!(split(text), want, "{text:?}");
         check("a: 1", &["a: 1"]);
         check("---\na: 1\n", &["a: 1\n"]);
-        check("a: 1\n---\nb: 2", &["a: 1", "b: 2"]);
-        check("a: 1\n\n  \n---\n\n---\nb: |\n  x\n\n", &["a: 1", "b: |\n  x\n\n"]);
-        check("--- # first\na: 1\n---b: 2", &["# first\na: 1", "b: 2"]);
+        check("a: 1\n---\nb: 2", &["a: 1\n", "b: 2"]);
+        check("a: 1\n\n  \n---\n\n---\nb: |\n  x\n\n", &["a: 1\n\n  \n", "b: |\n  x\n\n"]);
+        check("--- # first\na: 1\n---b: 2", &["# first\na: 1\n", "b: 2"]);
         check("a: 1 ---\nb", &["a: 1 ---\nb"]);
         check("a: |\n  ---\n  b", &["a: |\n  ---\n  b"]);
         check("---\n---\n", &[]);
-        check("\n\n---\n# only this\n---", &["# only this"]);
+        check("\n---\n \n---\n\n---", &[]);
+        check("\n\n---\n# only this\n---", &["# only this\n"]);
+        check("---\n  ---\na: 1", &["---\na: 1"]);
+        check("a: 1\n----\nb: 2", &["a: 1\n", "-\nb: 2"]);
+        check("a: 1\r\n\r\n---\r\nc: 1", &["a: 1\r\n\r\n", "c: 1"]);
+        check("a: 1\n---\x0bd: 1", &["a: 1\n", "d: 1"]);
     }
 
     #[test]

@@ -72,10 +72,8 @@ pub fn of_user(given: &Given<'_>) -> Result<Values> {
     let mut settings: Vec<&Setting> = given.settings.iter().collect();
     settings.sort_by_key(|setting| setting.kind);
     for setting in settings {
-        apply(setting, given, &mut values).map_err(|e| {
-            Error::new(e.kind(), format!("can't read `{} {}`", setting.kind.option(), setting.text))
-                .caused_by(&e)
-        })?;
+        let attempt = || format!("can't read `{} {}`", setting.kind.option(), setting.text);
+        apply(setting, given, &mut values).map_err(|e| e.during(attempt()))?;
     }
     Ok(values)
 }

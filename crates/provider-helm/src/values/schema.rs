@@ -11,7 +11,7 @@ const MAX_FINDING: usize = 400;
 
 /// Checks the coalesced values of `chart` against its schema, and those of each chart inside it against its own.
 ///
-/// Schemas are of draft 2020-12 unless they say another one. References lead nowhere outside of the schema.
+/// Schemas are of draft 2020-12 unless they say another one. Nothing is fetched: see [`prepare`].
 ///
 /// # Errors
 /// `Invalid` with everything that is wrong, by chart and path.
@@ -50,7 +50,8 @@ fn collect(chart: &Chart, values: &Value, findings: &mut Vec<String>) {
 }
 
 fn validate(schema: &[u8], values: &Value) -> Result<Vec<String>, String> {
-    let schema: Value = serde_json::from_slice(schema).map_err(|e| e.to_string())?;
+    let mut schema: Value = serde_json::from_slice(schema).map_err(|e| e.to_string())?;
+    prepare(&mut schema);
     let validator = jsonschema::options().build(&schema).map_err(|e| shorten(&e.to_string()))?;
     Ok(validator
         .iter_errors(values)
@@ -60,6 +61,52 @@ fn validate(schema: &[u8], values: &Value) -> Result<Vec<String>, String> {
             shorten(&format!("`{path}`: {error}"))
         })
         .collect())
+}
+
+/// Makes a schema do without the network: what it refers to there demands nothing. A schema of no draft in particular
+/// is of the latest one.
+fn prepare(schema: &mut Value) {
+    let bare = |address: &str| {
+        let address = address.strip_prefix("https://").or(address.strip_prefix("http://"))?;
+        Some(address.trim_end_matches(['#', '/']).to_owned())
+    };
+    let is_latest = |draft: &str| bare(draft).as_deref() == Some("json-schema.org/schema");
+    if let Value::Object(root) = schema {
+        if root.get("$schema").and_then(Value::as_str).is_some_and(is_latest) {
+            root.remove("$schema");
+        }
+    }
+    let mut own = Vec::new();
+    own_ids(schema, &mut own);
+    drop_remote_references(schema, &|address| {
+        bare(address).is_some_and(|bare| !bare.starts_with("json-schema.org/"))
+            && !own.iter().any(|id| address.split('#').next() == Some(id.as_str()))
+    });
+}
+
+fn own_ids(schema: &Value, ids: &mut Vec<String>) {
+    match schema {
+        Value::Object(map) => {
+            let id = map.get("$id").or(map.get("id")).and_then(Value::as_str);
+            ids.extend(id.and_then(|id| id.split('#').next()).map(str::to_owned));
+            map.values().for_each(|inner| own_ids(inner, ids));
+        }
+        Value::Array(items) => items.iter().for_each(|inner| own_ids(inner, ids)),
+        _ => {}
+    }
+}
+
+fn drop_remote_references(schema: &mut Value, is_remote: &dyn Fn(&str) -> bool) {
+    match schema {
+        Value::Object(map) => {
+            if map.get("$ref").and_then(Value::as_str).is_some_and(is_remote) {
+                map.remove("$ref");
+            }
+            map.values_mut().for_each(|inner| drop_remote_references(inner, is_remote));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|inner| drop_remote_references(inner, is_remote)),
+        _ => {}
+    }
 }
 
 fn shorten(text: &str) -> String {

@@ -18,8 +18,6 @@ pub(super) enum Kind<'a> {
     Json,
     /// The name of a file whose content is meant.
     File(&'a mut dyn FnMut(&str) -> Result<String>),
-    /// Text up to the end, commas and backslashes too.
-    Literal,
 }
 
 /// Reads one argument and sets what it says in `into`.
@@ -72,8 +70,7 @@ impl Parser<'_, '_> {
             if stops.contains(&c) {
                 return (text, Some(c));
             }
-            let is_escape = c == '\\' && !matches!(self.kind, Kind::Literal);
-            match if is_escape { self.next() } else { Some(c) } {
+            match if c == '\\' { self.next() } else { Some(c) } {
                 Some(c) => text.push(c),
                 None => break,
             }
@@ -82,9 +79,7 @@ impl Parser<'_, '_> {
     }
 
     fn key(&mut self, into: &mut Map<String, Value>, depth: usize) -> Result<(), Stop> {
-        let stops: &[char] =
-            if matches!(self.kind, Kind::Literal) { &['=', '[', '.'] } else { &['=', '[', ',', '.'] };
-        let (key, last) = self.until(stops);
+        let (key, last) = self.until(&['=', '[', ',', '.']);
         match last {
             None if key.is_empty() => Err(Stop::End),
             None => refuse(format!("key `{key}` has no value")),
@@ -132,11 +127,6 @@ impl Parser<'_, '_> {
             Kind::Json => {
                 let value = self.json()?;
                 set(into, key, value);
-                Ok(())
-            }
-            Kind::Literal => {
-                let (text, _) = self.until(&[]);
-                set(into, key, Value::String(text));
                 Ok(())
             }
             _ if self.rest.is_empty() => {
