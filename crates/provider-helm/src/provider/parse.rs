@@ -38,7 +38,7 @@ pub fn parse(request: &ParseRequest<'_>) -> Result<ParsedCluster> {
         None => given,
     };
     let chart = Chart::from_archive(request.package)?;
-    let name = request.existing.map_or_else(|| chart.name().to_owned(), |cluster| cluster.spec.name.clone());
+    let name = request.name.map_or_else(|| chart.name().to_owned(), str::to_owned);
     let made = render_for_parsing(request, &chart, &name, &values, &seed)?;
     let mut warnings = Vec::new();
     if let Some(before) = request.existing.filter(|before| before.spec.app != *request.app) {

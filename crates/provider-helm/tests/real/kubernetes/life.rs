@@ -25,7 +25,7 @@ async fn a_chart_is_installed_upgraded_rolled_back_and_deleted_as_helm_would() {
     assert!(world.witness.get("job", "shop-prepare").is_some(), "a hook stays unless its policy says otherwise");
     let cluster = world.cluster(&control, "shop").await;
     assert_eq!(cluster.status, ClusterStatus::Active);
-    assert_eq!(cluster.nodes["shop-1"].status, NodeStatus::Active);
+    assert_eq!(cluster.nodes[&"shop-1".into()].status, NodeStatus::Active);
     if let Some(history) = world.witness.history("shop") {
         assert_eq!(history, [(1, "deployed".to_owned())]);
         let status = world.witness.helm(&["status", "shop"]).unwrap().unwrap();
@@ -86,7 +86,7 @@ async fn workloads_are_scaled_to_zero_and_back() {
     assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
     assert_eq!((replicas("deploy", "shop"), replicas("statefulset", "shop-set")), (Some(0), Some(0)));
     let cluster = world.cluster(&control, "shop").await;
-    assert_eq!((cluster.status, cluster.nodes["shop-1"].status), (ClusterStatus::Stopped, NodeStatus::Stopped));
+    assert_eq!((cluster.status, cluster.nodes[&"shop-1".into()].status), (ClusterStatus::Stopped, NodeStatus::Stopped));
 
     let job = world.run(&control, &act("shop", Action::StartClusters)).await.unwrap();
     assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
