@@ -23,6 +23,13 @@ impl Cmd {
         Self { command, line }
     }
 
+    /// With more arguments.
+    pub(crate) fn args(mut self, args: &[&str]) -> Self {
+        self.command.args(args);
+        self.line = args.iter().fold(self.line, |line, arg| format!("{line} {}", quoted(arg)));
+        self
+    }
+
     /// The cargo that started us, with `args`.
     pub(crate) fn cargo(args: &[&str]) -> Self {
         let mut cmd = Self::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), args);
@@ -54,6 +61,24 @@ impl Cmd {
         self
     }
 
+    /// Breaks it off after `time`, as `90s`.
+    pub(crate) fn within(mut self, time: &str) -> Self {
+        let mut command = Command::new("timeout");
+        command.args(["--kill-after=5s", time]).arg(self.command.get_program()).args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if let Some(dir) = self.command.get_current_dir() {
+            command.current_dir(dir);
+        }
+        command.stdin(Stdio::null());
+        self.command = command;
+        self
+    }
+
     /// Runs in `dir`.
     pub(crate) fn dir(mut self, dir: &Path) -> Self {
         self.command.current_dir(dir);
@@ -82,6 +107,26 @@ impl Cmd {
         }
         String::from_utf8(output.stdout)
             .map_err(|_| format!("`{}` printed something that is not UTF-8", self.line))
+    }
+
+    /// Runs it without showing it and returns its standard output; a failure is told with what it says on standard
+    /// error. For what is asked often, or may well fail.
+    pub(crate) fn answer(self) -> Result<String> {
+        let line = self.line.clone();
+        match self.attempt()? {
+            Ok(output) => Ok(output),
+            Err(said) => Err(format!("`{line}` failed: {said}")),
+        }
+    }
+
+    /// As [`Cmd::answer`] for what may fail by itself: then what it said on standard error is the answer.
+    pub(crate) fn attempt(mut self) -> Result<Result<String>> {
+        let output = self.command.output().map_err(|error| self.not_started(&error))?;
+        if output.status.success() {
+            return Ok(Ok(String::from_utf8_lossy(&output.stdout).into_owned()));
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Ok(Err(if said.trim().is_empty() { output.status.to_string() } else { said.trim().to_owned() }))
     }
 
     /// Runs it, passes each line of its standard output on and to `look`, and says whether it succeeded.

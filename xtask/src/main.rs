@@ -8,6 +8,7 @@ mod charts;
 mod command;
 mod demo;
 mod deny;
+mod kube;
 mod processes;
 mod redis;
 mod test;
@@ -36,8 +37,8 @@ const VERBS: &[Verb] = &[
     },
     Verb {
         name: "test",
-        options: "",
-        about: "everything that has to be green: format, lints, tests, features, docs, licences, demo",
+        options: "[STEP]",
+        about: "everything that has to be green: format, lints, tests, features, docs, licences, Kubernetes, demo",
         run: test::run,
     },
     Verb {
@@ -57,6 +58,18 @@ const VERBS: &[Verb] = &[
         options: "DIR [--case NAME]",
         about: "render the charts in DIR and compare them with what helm made of them",
         run: charts::run,
+    },
+    Verb {
+        name: "kube",
+        options: "up|down|status",
+        about: "a real Kubernetes on this machine, for tests; `--dir DIR` for one more",
+        run: kube::run,
+    },
+    Verb {
+        name: "kube",
+        options: "sweep DIR",
+        about: "install each chart with helm and with Pitrix, and compare; `--every N`, `--only TEXT`, `--table FILE`",
+        run: kube::run,
     },
     Verb { name: "bench", options: "[NAME] [--json]", about: "run one benchmark or all", run: bench::run },
 ];
@@ -97,13 +110,13 @@ impl Options {
         self.0.len() < before
     }
 
-    /// The argument after `option`.
-    fn take_value(&mut self, option: &str) -> Result<Option<String>> {
-        let Some(at) = self.0.iter().position(|arg| arg == option) else { return Ok(None) };
-        self.0.remove(at);
-        if at == self.0.len() {
-            return Err(format!("`{option}` needs a value"));
+    /// The argument after `flag`, if the flag was given.
+    fn take_value(&mut self, flag: &str) -> Result<Option<String>> {
+        let Some(at) = self.0.iter().position(|arg| arg == flag) else { return Ok(None) };
+        if at + 1 == self.0.len() {
+            return Err(format!("`{flag}` wants a value\nhint: `cargo xtask help` lists the options"));
         }
+        self.0.remove(at);
         Ok(Some(self.0.remove(at)))
     }
 

@@ -1,10 +1,30 @@
-//! `cargo xtask test`: everything that has to be green, in the order that fails soonest.
+//! `cargo xtask test [STEP]`: everything that has to be green, in the order that fails soonest; or one step of it.
 //!
 //! Steps run one after another up to the first failure. What a machine can't run is skipped, and said; with `CI=true`
 //! a skip is a failure. A run without a single passed test is one too.
+//!
+//! A test that can't run appends a line to the file that [`SKIPS`] names, because the test harness swallows what a test
+//! that passes prints: `SKIPPED what: why`, or `NOTE what: why` where the machine does not allow it, which fails nothing.
+//! A test in a module called `kubernetes` needs a cluster. It has a step of its own, and every step of tests takes the
+//! same packages and features, so that nothing is built twice.
 
-use crate::{Options, Result, command::Cmd, demo, deny, tidy, workspace::Workspace};
+use crate::{
+    Options, Result,
+    command::{Cmd, is_debian_root, is_on_path},
+    demo, deny, kube, tidy,
+    workspace::Workspace,
+};
+use std::collections::BTreeSet;
 use std::time::Instant;
+
+/// The variable with the path of the file to which tests append what they skip.
+const SKIPS: &str = "PITRIX_TEST_SKIPS";
+
+/// The variable with the directory of public charts, which are no part of the project.
+const CHARTS: &str = "PITRIX_TEST_CHARTS";
+
+/// Part of the names of all tests that need a cluster.
+const ON_KUBERNETES: &str = "kubernetes::";
 
 struct Step {
     name: &'static str,
@@ -18,26 +38,40 @@ const STEPS: &[Step] = &[
         name: "lints",
         run: |_| Cmd::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run(),
     },
-    Step { name: "tests", run: |run| run.tests(&["--workspace"]) },
+    Step { name: "tests", run: Run::ordinary_tests },
     Step { name: "features", run: Run::features },
     Step {
         name: "documentation",
         run: |_| Cmd::cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").run(),
     },
     Step { name: "deny", run: Run::deny },
+    Step { name: "kubernetes", run: Run::kubernetes },
     Step { name: "demo", run: Run::demo },
 ];
 
-pub(crate) fn run(options: Options) -> Result<()> {
+pub(crate) fn run(mut options: Options) -> Result<()> {
+    let steps = chosen(options.take_name().as_deref())?;
     options.finish()?;
     let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
     let mut run = Run { workspace: Workspace::enter()?, tally: Tally::default(), skips: 0 };
-    let outcome =
-        STEPS.iter().try_for_each(|step| run.step(step)).and_then(|()| verdict(&run.tally, run.skips, is_ci));
+    let is_whole = steps.len() == STEPS.len();
+    let outcome = steps
+        .iter()
+        .try_for_each(|step| run.step(step))
+        .and_then(|()| verdict(&run.tally, run.skips, is_whole, is_ci));
     // A failure outside of the tests counts as well, or the last line would look green.
     run.tally.failed += usize::from(outcome.is_err() && run.tally.failed == 0);
     println!("{} passed, {} failed", run.tally.passed, run.tally.failed);
     outcome
+}
+
+/// The step called `name`, or all.
+fn chosen(name: Option<&str>) -> Result<&'static [Step]> {
+    let Some(name) = name else { return Ok(STEPS) };
+    STEPS.iter().find(|step| step.name == name).map(std::slice::from_ref).ok_or_else(|| {
+        let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
+        format!("there is no step `{name}`\nhint: known are: {}", names.join(", "))
+    })
 }
 
 struct Run {
@@ -61,15 +95,73 @@ impl Run {
         self.skips += 1;
     }
 
-    /// Runs `cargo test` on `what` and counts.
+    /// All tests but those that need a cluster.
+    fn ordinary_tests(&mut self) -> Result<()> {
+        // What it takes to try volumes with xfs.
+        if !is_on_path("mkfs.xfs") && is_debian_root() {
+            let installed = Cmd::new("apt-get", &["update"]).run().and_then(|()| {
+                Cmd::new("apt-get", &["install", "--yes", "xfsprogs"])
+                    .quiet_env("DEBIAN_FRONTEND", "noninteractive")
+                    .run()
+            });
+            if let Err(error) = installed {
+                println!("NOTE xfsprogs can't be installed: {error}");
+            }
+        }
+        self.tests(&["--workspace", "--", "--skip", ON_KUBERNETES])
+    }
+
+    /// The tests that need a cluster, on one that lives as long as the step.
+    fn kubernetes(&mut self) -> Result<()> {
+        let programs = match kube::prepare(&self.workspace) {
+            Ok(programs) => programs,
+            Err(kube::NotHere(why)) => {
+                let list = ["test", "--workspace", "--tests", "--", "--list", ON_KUBERNETES];
+                let list = Cmd::cargo(&list).output()?;
+                names(&list).for_each(|test| self.skip(test, &why));
+                return Ok(());
+            }
+        };
+        // No cluster waits for a compiler.
+        Cmd::cargo(&["test", "--no-run", "--workspace", "--tests"]).run()?;
+        let cluster = kube::cluster(&self.workspace, &programs)?;
+        let passed = self.tally.passed;
+        self.tests_with(&["--workspace", "--tests", "--", ON_KUBERNETES], |command| cluster.tell(command))?;
+        if self.tally.passed == passed {
+            return Err("no test ran".to_owned());
+        }
+        drop(cluster);
+        match std::env::var_os(CHARTS) {
+            Some(dir) => kube::dozen(&self.workspace, &programs, dir.as_ref()),
+            None => {
+                println!("NOTE no charts are swept: `{CHARTS}` names no directory of public charts");
+                Ok(())
+            }
+        }
+    }
+
     fn tests(&mut self, what: &[&str]) -> Result<()> {
-        let mut tally = Tally::default();
+        self.tests_with(what, |command| command)
+    }
+
+    /// Runs `cargo test` on `what`, changed by `with`, and counts.
+    fn tests_with(&mut self, what: &[&str], with: impl FnOnce(Cmd) -> Cmd) -> Result<()> {
+        let skips = self.workspace.target.join("test-skips");
+        let failed = |error| format!("cannot write `{}`: {error}", skips.display());
+        std::fs::write(&skips, "").map_err(failed)?;
         let args = [&["test", "--no-fail-fast"], what].concat();
-        let is_green = Cmd::cargo(&args).watch(|line| tally.count(line))?;
+        let mut tally = Tally::default();
+        let is_green = with(Cmd::cargo(&args).quiet_env(SKIPS, &skips)).watch(|line| tally.count(line))?;
         self.tally.passed += tally.passed;
         self.tally.failed += tally.failed;
         if tally.ignored > 0 {
             self.skip(&format!("{} tests", tally.ignored), "they are marked `ignore`");
+        }
+        let said = std::fs::read_to_string(&skips)
+            .map_err(|error| format!("cannot read `{}`: {error}", skips.display()))?;
+        for line in said.lines().collect::<BTreeSet<_>>() {
+            println!("{line}");
+            self.skips += usize::from(!line.starts_with("NOTE "));
         }
         if is_green { Ok(()) } else { Err("not green".to_owned()) }
     }
@@ -135,9 +227,14 @@ impl Tally {
     }
 }
 
+/// The tests that a test harness lists.
+fn names(list: &str) -> impl Iterator<Item = &str> {
+    list.lines().filter_map(|line| line.strip_suffix(": test"))
+}
+
 /// What is wrong with a run whose steps all ended well.
-fn verdict(tally: &Tally, skips: usize, is_ci: bool) -> Result<()> {
-    if tally.passed == 0 {
+fn verdict(tally: &Tally, skips: usize, is_whole: bool, is_ci: bool) -> Result<()> {
+    if is_whole && tally.passed == 0 {
         Err("no test ran".to_owned())
     } else if is_ci && skips > 0 {
         Err(format!("{skips} skipped, and with `CI=true` nothing may be"))
@@ -169,9 +266,27 @@ mod tests {
     }
 
     #[test]
+    fn tests_that_do_not_run_are_named() {
+        let list = "a::kubernetes::one: test\nb::kubernetes::two: test\n\n2 tests, 0 benchmarks\n";
+        assert_eq!(names(list).collect::<Vec<_>>(), ["a::kubernetes::one", "b::kubernetes::two"]);
+    }
+
+    #[test]
+    fn a_step_is_chosen_by_its_name() {
+        let count = |name| chosen(name).map(<[Step]>::len);
+        assert_eq!(count(None), Ok(STEPS.len()));
+        assert_eq!(count(Some("kubernetes")), Ok(1));
+        assert!(
+            count(Some("kube"))
+                .unwrap_err()
+                .starts_with("there is no step `kube`\nhint: known are: format, ")
+        );
+    }
+
+    #[test]
     fn a_run_of_nothing_is_not_green() {
         let check = |passed, skips, is_ci, expected: Result<(), &str>| {
-            let verdict = verdict(&Tally { passed, ..Tally::default() }, skips, is_ci);
+            let verdict = verdict(&Tally { passed, ..Tally::default() }, skips, true, is_ci);
             assert_eq!(verdict.as_ref().copied().map_err(String::as_str), expected);
         };
         check(1, 0, true, Ok(()));

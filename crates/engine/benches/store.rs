@@ -4,10 +4,10 @@
 //!
 //! `cargo bench -p engine --bench store -- [--json] [--rounds N] [--seconds N]`
 
-use engine::{Accepted, Options, Store, Submission, TaskReport, TaskState, Tenure};
+use engine::{Accepted, Options, Store, Submission, TaskReport, TaskState, Tenure, Terms};
 use provider_core::{
     Action, Batch, CallKey, Change, Clock, Cluster, ClusterSpec, Credential, Intent, JobId, Ledger, Outcome,
-    Plan, Policy, Runtime, TaskId, Timestamp, Token, Zone,
+    Plan, Runtime, TaskId, Timestamp, Token, Zone,
 };
 use serde_json::{Value, json};
 use sqlx::{
@@ -307,7 +307,7 @@ fn submission(tasks: &[Value]) -> Outcomes<Submission> {
             after: spec,
         },
         plan,
-        policy: Policy::All,
+        terms: Terms::default(),
         secrets: Vec::new(),
     })
 }

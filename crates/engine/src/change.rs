@@ -1,7 +1,9 @@
 //! What a cluster shall become by an action, and which action other answers ask for. Pure.
 
 use crate::Aim;
-use provider_core::{Action, Cluster, ClusterSpec, Disk, Error, NodeId, Result, RoleName, Rollback, Size};
+use provider_core::{
+    Action, Change, Cluster, ClusterSpec, Disk, Error, NodeId, Result, RoleName, Rollback, Size,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What `before` shall become by `action`, for all actions but those that need a package.
@@ -84,6 +86,10 @@ fn resized(mut spec: ClusterSpec, roles: &BTreeMap<RoleName, Size>) -> Result<Cl
 
 fn previous(before: &Cluster) -> Result<ClusterSpec> {
     let attempt = format!("rolling `{}` back from {}", before.spec.name, before.spec.app);
+    if before.previous.is_none() && !before.unsettled.is_empty() {
+        // A rollback has begun and not come to its end.
+        return Ok(before.spec.clone());
+    }
     match before.spec.rollback {
         Rollback::Safe => {}
         Rollback::NeedsRestore => {
@@ -162,7 +168,7 @@ pub(crate) fn check_upgrade(before: &Cluster, after: &ClusterSpec) -> Result<()>
         return Err(Error::invalid(format!("{attempt}: that is another application")));
     }
     let all_there = || before.spec.nodes.keys().all(|id| before.nodes[id].app.as_ref() == Some(&after.app));
-    if from == to && all_there() {
+    if from == to && before.unsettled.is_empty() && all_there() {
         return Err(Error::conflict(format!("{attempt}: it has this version already")));
     }
     if from != to
@@ -173,6 +179,24 @@ pub(crate) fn check_upgrade(before: &Cluster, after: &ClusterSpec) -> Result<()>
             .hint(format!("{to} can be reached from: {}", after.upgrade_policy.join(", "))));
     }
     Ok(())
+}
+
+/// Checks that an upgrade that fails can be rolled back.
+///
+/// # Errors
+/// `Invalid` for another action, `Unsupported` when the package says that there is no simple way back.
+pub(crate) fn check_undo(change: &Change) -> Result<()> {
+    let attempt = || format!("upgrading `{}` with a rollback on failure", change.before.spec.name);
+    match (&change.action, change.after.rollback) {
+        (Action::UpgradeCluster { .. }, Rollback::Safe) => Ok(()),
+        (Action::UpgradeCluster { .. }, Rollback::NeedsRestore) => {
+            Err(Error::unsupported(format!("{}: the package says that it needs a restore", attempt())))
+        }
+        (Action::UpgradeCluster { .. }, Rollback::Impossible) => {
+            Err(Error::unsupported(format!("{}: the package says that it is impossible", attempt())))
+        }
+        _ => Err(Error::invalid("only an upgrade can be undone by itself when it fails")),
+    }
 }
 
 /// Which action turns `before` into `after`, for answers that were given for `aim`. A provider that has no nodes of its

@@ -1,10 +1,12 @@
 //! Planning and submitting: what a command line does before an executor takes over.
 
-use crate::{Accepted, ClusterFilter, Store, Submission, change, new_cluster_id, store::random_secret};
+use crate::{
+    Accepted, ClusterFilter, Store, Submission, Terms, change, new_cluster_id, store::random_secret,
+};
 use async_trait::async_trait;
 use provider_core::{
-    Action, ActionKind, AppVersionId, Cancel, Change, Clock, Cluster, ClusterStatus, Error, Facts, Health,
-    JobId, Look, NodeFacts, NodeId, ParseRequest, ParsedCluster, Pilot, Plan, Policy, Provider, ProviderId,
+    Action, ActionKind, AppVersionId, Cancel, Change, Clock, Cluster, ClusterStatus, Error, ErrorKind, Facts, Health,
+    JobId, Look, NodeFacts, NodeId, ParseRequest, ParsedCluster, Pilot, Plan, Provider, ProviderId,
     Records, Result, Runtime, RuntimeId, Secret, SecretRef, Secrets, Zone,
 };
 use serde_json::{Map, Value};
@@ -93,6 +95,24 @@ pub struct Planned {
 }
 
 impl Planned {
+    /// Checks that it can be carried out on these terms.
+    ///
+    /// # Errors
+    /// `Unsupported` when they ask for an undo that is impossible, `Invalid` when it is no upgrade.
+    pub fn check_terms(&self, terms: Terms) -> Result<()> {
+        if terms.undo { change::check_undo(&self.change) } else { Ok(()) }
+    }
+
+    /// What the store accepts of it. The secrets go with it.
+    pub(crate) fn submission(&mut self, terms: Terms) -> Submission {
+        Submission {
+            change: self.change.clone(),
+            plan: self.plan.clone(),
+            terms,
+            secrets: std::mem::take(&mut self.secrets),
+        }
+    }
+
     /// Whether the cluster is already what it would become.
     pub fn does_nothing(&self) -> bool {
         let Change { action, before, after } = &self.change;
@@ -145,7 +165,10 @@ impl Control {
                 self.split(&provider, runtime, Action::CreateCluster, before, parsed).await
             }
             Request::Act { cluster, action, conf } => {
-                let before = self.cluster(cluster).await?;
+                let before = match action {
+                    Action::CeaseClusters => self.cluster_or_deleted(cluster).await?,
+                    _ => self.cluster(cluster).await?,
+                };
                 let (runtime, provider) = self.place(&before.runtime).await?;
                 provider.descriptor.check_action(action.kind())?;
                 let parsed = match action {
@@ -153,6 +176,9 @@ impl Control {
                         let parsed = self.parse(&provider, &before, to, conf).await?;
                         change::check_upgrade(&before, &parsed.spec)?;
                         parsed
+                    }
+                    Action::RollbackCluster { revision } if provider.live.is_some() => {
+                        self.revision(&provider, &runtime, &before, *revision).await?
                     }
                     _ => ParsedCluster {
                         spec: change::after(&before, action)?,
@@ -172,6 +198,23 @@ impl Control {
                 self.split(&provider, runtime, action, before, parsed).await
             }
         }
+    }
+
+    /// What `before` was at an earlier revision, as its provider has kept it.
+    async fn revision(
+        &self,
+        provider: &Provider,
+        runtime: &Runtime,
+        before: &Cluster,
+        revision: Option<u32>,
+    ) -> Result<ParsedCluster> {
+        let Some(live) = &provider.live else {
+            return Err(Error::bug("a provider that keeps no revisions was asked for one"));
+        };
+        let look = self.look(runtime.clone()).await?;
+        let mut parsed = live.revision(&look, before, revision).await?;
+        parsed.spec.name.clone_from(&before.spec.name);
+        Ok(parsed)
     }
 
     /// A runtime, and the provider that serves it.
@@ -269,6 +312,14 @@ impl Control {
     /// # Errors
     /// As [`plan`](Self::plan) and [`Store::accept`]; `Conflict` when there is nothing to do.
     pub async fn submit(&self, request: &Request) -> Result<Submitted> {
+        self.submit_on(request, Terms::default()).await
+    }
+
+    /// As [`submit`](Self::submit), on these terms.
+    ///
+    /// # Errors
+    /// The same, and as [`Planned::check_terms`].
+    pub async fn submit_on(&self, request: &Request, terms: Terms) -> Result<Submitted> {
         for _ in 0..ATTEMPTS {
             let mut planned = self.plan(request).await?;
             if planned.does_nothing() {
@@ -276,12 +327,8 @@ impl Control {
                 let attempt = format!("accepting `{}` of `{}`", action.kind().verb(), before.spec.name);
                 return Err(Error::conflict(format!("{attempt}: there is nothing to do")));
             }
-            let submission = Submission {
-                change: planned.change.clone(),
-                plan: planned.plan.clone(),
-                policy: Policy::All,
-                secrets: std::mem::take(&mut planned.secrets),
-            };
+            planned.check_terms(terms)?;
+            let submission = planned.submission(terms);
             if let Accepted::Job(job) = self.store.accept(submission).await? {
                 return Ok(Submitted { job, planned });
             }
@@ -305,6 +352,21 @@ impl Control {
         } else {
             format!("there are: {}", names.join(", "))
         }))
+    }
+
+    /// The cluster called `name`; when there is none that lives, the newest one that was deleted and not forgotten.
+    ///
+    /// # Errors
+    /// `NotFound`, naming those that live.
+    pub async fn cluster_or_deleted(&self, name: &str) -> Result<Cluster> {
+        let not_found = match self.cluster(name).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => error,
+            found => return found,
+        };
+        let filter = ClusterFilter { deleted: true, ..ClusterFilter::default() };
+        let deleted =
+            |cluster: &Cluster| cluster.status == ClusterStatus::Deleted && cluster.spec.name == name;
+        self.store.clusters(&filter).await?.into_iter().rfind(deleted).ok_or(not_found)
     }
 
     /// The newest deleted cluster called `name` that left volumes on `runtime`.

@@ -1,8 +1,12 @@
 //! The embedded executor: carries out every job that has not ended, and resumes what a crash left.
 
-use crate::{Control, JobInfo, Tenure, job};
+use crate::{Control, DueFollowUp, JobInfo, Tenure, follow_up, job};
 use provider_core::{Cancel, CrashPoint, ErrorKind, Gateway, JobId, JobState, NoCrash, Result};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::JoinSet,
@@ -76,7 +80,14 @@ impl Executor {
     pub async fn run(&self, wake: &Notify, idle: Duration) -> Result<()> {
         let mut drivers = JoinSet::new();
         let mut cancels: HashMap<JobId, watch::Sender<bool>> = HashMap::new();
+        let mut followers = JoinSet::new();
+        let mut planning = HashSet::new();
         loop {
+            for due in self.control.store.follow_ups(None).await? {
+                if !due.waits && planning.insert(due.number()) {
+                    followers.spawn(self.keep_following(due));
+                }
+            }
             for info in self.control.store.running_jobs().await? {
                 let JobInfo { id, state, .. } = info;
                 let cancel = cancels.entry(id.clone()).or_insert_with(|| {
@@ -88,7 +99,7 @@ impl Executor {
                     cancel.send_replace(true);
                 }
             }
-            let quiet = drivers.is_empty();
+            let quiet = drivers.is_empty() && followers.is_empty();
             tokio::select! {
                 Some(ended) = drivers.join_next() => match ended {
                     Ok((id, result)) => {
@@ -97,9 +108,16 @@ impl Executor {
                     }
                     Err(panic) => std::panic::resume_unwind(panic.into_panic()),
                 },
+                Some(ended) = followers.join_next() => match ended {
+                    Ok((number, result)) => {
+                        planning.remove(&number);
+                        result?;
+                    }
+                    Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+                },
                 () = wake.notified() => {}
                 () = self.control.clock.sleep(idle), if quiet => {
-                    if self.control.store.running_jobs().await?.is_empty() {
+                    if !self.control.store.has_work().await? {
                         return Ok(());
                     }
                 }
@@ -122,21 +140,56 @@ impl Executor {
         id: JobId,
         cancel: Cancel,
     ) -> impl Future<Output = (JobId, Result<()>)> + Send + 'static {
-        let (control, tenure, gateway, log) =
-            (self.control.clone(), self.tenure.clone(), self.gateway.clone(), self.log.clone());
+        let (control, tenure, gateway) = (self.control.clone(), self.tenure.clone(), self.gateway.clone());
+        let mut patience = self.patience(format!("job {id}"));
         async move {
-            let mut pause = STORE_PAUSE;
             loop {
-                match job::drive(&control, &tenure, &gateway, &id, &cancel).await {
-                    Ok(()) => return (id, Ok(())),
-                    Err(error) if error.kind() == ErrorKind::Fenced => return (id, Err(error)),
-                    Err(error) => {
-                        log(format!("job {id} pauses for {} s: {error}", pause.as_secs()));
-                        control.clock.sleep(pause).await;
-                        pause = (pause * 2).min(Duration::from_secs(60));
-                    }
+                let result = job::drive(&control, &tenure, &gateway, &id, &cancel).await;
+                if let Some(result) = patience.is_over(result).await {
+                    return (id, result);
                 }
             }
+        }
+    }
+
+    /// Makes a job of what is to follow another, over failures of the store.
+    fn keep_following(&self, due: DueFollowUp) -> impl Future<Output = (i64, Result<()>)> + Send + 'static {
+        let (control, tenure) = (self.control.clone(), self.tenure.clone());
+        let mut patience = self.patience(format!("what follows job {}", due.job));
+        async move {
+            loop {
+                let result = follow_up::accept(&control, &tenure, &due).await;
+                if let Some(result) = patience.is_over(result).await {
+                    return (due.number(), result);
+                }
+            }
+        }
+    }
+
+    fn patience(&self, what: String) -> Patience {
+        Patience { control: self.control.clone(), log: self.log.clone(), what, pause: STORE_PAUSE }
+    }
+}
+
+/// Waits for a store that fails.
+struct Patience {
+    control: Control,
+    log: Arc<dyn Fn(String) + Send + Sync>,
+    what: String,
+    pause: Duration,
+}
+
+impl Patience {
+    /// The result, if it is final. Else it is worth trying again after this.
+    async fn is_over(&mut self, result: Result<()>) -> Option<Result<()>> {
+        match result {
+            Err(error) if error.kind() != ErrorKind::Fenced => {
+                (self.log)(format!("{} pauses for {} s: {error}", self.what, self.pause.as_secs()));
+                self.control.clock.sleep(self.pause).await;
+                self.pause = (self.pause * 2).min(Duration::from_secs(60));
+                None
+            }
+            ended => Some(ended),
         }
     }
 }

@@ -43,7 +43,7 @@ pub(crate) async fn drive(
             return tenure.end(id, &fold, Some(error)).await;
         }
     };
-    let mut machine = Machine::new(plan.clone(), work.policy);
+    let mut machine = Machine::new(plan.clone(), work.terms.policy);
     let mut standing: BTreeMap<TaskId, Standing> =
         store.tasks(id).await?.into_iter().map(|row| (row.id, Standing::of_row(row, &plan))).collect();
     let mut tasks: JoinSet<Result<(Input, Option<Standing>)>> = JoinSet::new();

@@ -9,6 +9,7 @@
 mod change;
 mod control;
 mod executor;
+mod follow_up;
 mod job;
 mod store;
 mod task;

@@ -8,10 +8,10 @@ mod runtime;
 
 pub(crate) use app::AppVerb;
 pub(crate) use cluster::{
-    Answers, Ask, ClusterVerb, Create, Deed, Delete, DeleteNodes, Keys, Nothing, Resize, RunService, Scale,
-    Upgrade,
+    Answers, Ask, Carry, ClusterVerb, Create, Deed, Delete, DeleteNodes, Keys, Nothing, Resize, RunService,
+    Scale, Upgrade,
 };
-pub(crate) use job::{Events, JobVerb};
+pub(crate) use job::{Events, JobVerb, Prune};
 pub(crate) use runtime::{CredentialSources, Orphans, ProviderVerb, RuntimeSettings, RuntimeVerb};
 
 use crate::exit;

@@ -6,8 +6,8 @@ use crate::{
     executor::summon,
     exit::{Exit, Failure, Outcome},
     follow::follow,
+    followers::see_through,
     health::{self, ClusterHealth},
-    links::tell_linking,
     screen::{Screen, Span, Tone, count},
     service::print_output,
     site::Site,
@@ -51,8 +51,12 @@ pub(crate) async fn carry_out(
         JobState::Succeeded => health::ask_one(site, &cluster).await,
         _ => None,
     };
-    conclude(screen, &work, took, &cluster, health.as_ref())?;
-    aftermath(site, screen, &work, &cluster).await
+    let mut ended = conclude(screen, &work, took, &cluster, health.as_ref());
+    if ended.is_ok() {
+        ended = aftermath(site, screen, &work, &cluster).await;
+    }
+    see_through(site, screen, &work.info, after).await?;
+    ended
 }
 
 /// What is to be said and done once a job has succeeded.
@@ -71,7 +75,7 @@ async fn aftermath(site: &Site, screen: &Screen, work: &JobWork, cluster: &Clust
         }
         _ => {}
     }
-    tell_linking(site, screen, &work.change.before, cluster).await
+    Ok(())
 }
 
 /// Says how a job ended, as a line or as an error with all that is known and what to do next.
@@ -172,6 +176,9 @@ fn next_steps(work: &JobWork) -> String {
     let JobInfo { id, action, cluster_name, fold, .. } = &work.info;
     let failed = fold.as_ref().map_or(0, |fold| fold.failed.len());
     let failed = if failed > 1 { format!(", {failed} of which failed") } else { String::new() };
+    if work.terms.undo && work.info.state == JobState::Failed {
+        return format!("it is rolled back by itself\n`pitrix job describe {id}` shows every task{failed}");
+    }
     let mut text = format!(
         "`pitrix job retry {id}` goes on from where it stands\n`pitrix job describe {id}` shows every task{failed}"
     );

@@ -7,7 +7,7 @@ mod view;
 pub(crate) use view::{ClusterView, connect_lines};
 
 use crate::{
-    args::{Ask, ClusterVerb, Deed, Delete, DeleteNodes, Format, Wait},
+    args::{Ask, Carry, ClusterVerb, Deed, Delete, DeleteNodes, Format, Wait},
     carry_out::carry_out,
     exit::{Exit, Failure, Outcome},
     health::{self, NodeTruth},
@@ -15,7 +15,7 @@ use crate::{
     screen::{Screen, Tone, count, log_lines},
     site::Site,
 };
-use engine::{ClusterFilter, Planned, Request};
+use engine::{ClusterFilter, Planned, Request, Terms};
 use provider_core::{Cluster, ClusterStatus, Error, NodeId};
 use std::collections::BTreeSet;
 
@@ -44,7 +44,7 @@ pub(crate) async fn run(verb: ClusterVerb, site: &Site, screen: &Screen) -> Outc
     }
 }
 
-async fn act(deed: Deed<Wait, Ask>, site: &Site, screen: &Screen) -> Outcome {
+async fn act(deed: Deed<Carry, Ask>, site: &Site, screen: &Screen) -> Outcome {
     let request = deed.request(site).await?;
     match &deed {
         Deed::Delete { delete, ask: Ask { yes: false }, .. } => confirm_delete(site, screen, delete).await?,
@@ -56,28 +56,30 @@ async fn act(deed: Deed<Wait, Ask>, site: &Site, screen: &Screen) -> Outcome {
         }
         _ => {}
     }
-    let wait = match deed {
-        Deed::Create { wait, .. }
-        | Deed::Start { wait, .. }
-        | Deed::Stop { wait, .. }
-        | Deed::Restart { wait, .. }
-        | Deed::Scale { wait, .. }
-        | Deed::DeleteNodes { wait, .. }
-        | Deed::Resize { wait, .. }
-        | Deed::UpdateEnv { wait, .. }
-        | Deed::Upgrade { wait, .. }
-        | Deed::Rollback { wait, .. }
-        | Deed::Recover { wait, .. }
-        | Deed::Run { wait, .. }
-        | Deed::AttachKey { wait, .. }
-        | Deed::DetachKey { wait, .. }
-        | Deed::Delete { wait, .. } => wait,
+    let undo = deed.undoes();
+    let carry = match deed {
+        Deed::Create { carry, .. }
+        | Deed::Start { carry, .. }
+        | Deed::Stop { carry, .. }
+        | Deed::Restart { carry, .. }
+        | Deed::Scale { carry, .. }
+        | Deed::DeleteNodes { carry, .. }
+        | Deed::Resize { carry, .. }
+        | Deed::UpdateEnv { carry, .. }
+        | Deed::Upgrade { carry, .. }
+        | Deed::Rollback { carry, .. }
+        | Deed::Recover { carry, .. }
+        | Deed::Run { carry, .. }
+        | Deed::AttachKey { carry, .. }
+        | Deed::DetachKey { carry, .. }
+        | Deed::Delete { carry, .. } => carry,
     };
-    submit(site, screen, &request, wait).await
+    let terms = Terms { policy: carry.on_failure, undo };
+    submit(site, screen, &request, terms, carry.wait).await
 }
 
-async fn submit(site: &Site, screen: &Screen, request: &Request, wait: Wait) -> Outcome {
-    let submitted = site.control.submit(request).await?;
+async fn submit(site: &Site, screen: &Screen, request: &Request, terms: Terms, wait: Wait) -> Outcome {
+    let submitted = site.control.submit_on(request, terms).await?;
     for warning in &submitted.planned.warnings {
         screen.warn(warning);
     }
@@ -129,7 +131,11 @@ async fn refresh(site: &Site, screen: &Screen, name: &str) -> Outcome {
 /// Shows what goes with the cluster and asks for its name.
 async fn confirm_delete(site: &Site, screen: &Screen, delete: &Delete) -> Outcome {
     let name = &delete.cluster.name;
-    let view = ClusterView::new(&site.control.cluster(name).await?, None);
+    let cluster = match delete.purge {
+        true => site.control.cluster_or_deleted(name).await?,
+        false => site.control.cluster(name).await?,
+    };
+    let view = ClusterView::new(&cluster, None);
     confirm(screen, name, "deleting", &view.losses(delete.keep_volumes))
 }
 

@@ -44,6 +44,7 @@ pub(crate) async fn run(site: &Site, screen: &Screen) -> Outcome {
         executor,
         executor_log: last_lines(&post.log()),
         running_jobs: jobs,
+        jobs_kept_days: site.store().kept_days().await?,
         database_bytes: size("pitrix.db"),
         key_file: size("key").is_some(),
         agents,
@@ -82,6 +83,8 @@ struct DoctorView {
     /// The end of what executors wrote.
     executor_log: Vec<String>,
     running_jobs: usize,
+    /// None when they are kept for ever.
+    jobs_kept_days: Option<u32>,
     database_bytes: Option<u64>,
     key_file: bool,
     agents: Agents,
@@ -126,6 +129,10 @@ impl DoctorView {
             }
             None => "not running; it starts with the next job".to_owned(),
         };
+        let kept = match self.jobs_kept_days {
+            Some(days) => count(days as usize, "day"),
+            None => "for ever; `pitrix job prune` forgets old ones".to_owned(),
+        };
         let kib = |bytes: u64| format!("{} KiB", bytes / 1024);
         let mut text = screen.pairs(&[
             ("state", self.state.display().to_string()),
@@ -133,6 +140,7 @@ impl DoctorView {
             ("version", self.version.to_owned()),
             ("executor", executor),
             ("running jobs", self.running_jobs.to_string()),
+            ("jobs kept", kept),
             ("database", self.database_bytes.map_or("missing".to_owned(), kib)),
             ("key file", if self.key_file { "there" } else { "missing" }.to_owned()),
             ("agents", self.agents.shown()),

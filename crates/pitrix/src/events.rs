@@ -9,7 +9,7 @@ use crate::{
     shapes::{ErrorView, moment},
     site::Site,
 };
-use engine::{Event, EventFilter, EventKind, JobInfo, TaskState};
+use engine::{Event, EventFilter, EventKind, FollowUp, JobInfo, TaskState};
 use provider_core::{Error, JobId};
 use serde::Serialize;
 use std::{collections::HashMap, time::Duration};
@@ -98,6 +98,14 @@ impl Jobs {
     }
 }
 
+/// What a job that follows another is for.
+fn purpose(why: FollowUp, cluster: &str) -> String {
+    match why {
+        FollowUp::Undo => format!("rolls `{cluster}` back"),
+        FollowUp::Tell => format!("tells `{cluster}` the new addresses"),
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct EventView {
@@ -148,6 +156,13 @@ impl EventView {
             EventKind::Ended { state, error } => {
                 found = error.as_ref();
                 ("ended", format!("{action} {}", state.as_str()))
+            }
+            EventKind::Followed { why, by, cluster } => {
+                ("followed", format!("by {by}, which {}", purpose(*why, cluster)))
+            }
+            EventKind::NotFollowed { why, cluster, error } => {
+                found = Some(error);
+                ("not-followed", format!("by a job that {}", purpose(*why, cluster)))
             }
         };
         Self {

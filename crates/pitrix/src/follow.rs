@@ -1,13 +1,14 @@
 //! Follows a job to its end, and sees that somebody works on it meanwhile.
 
 use crate::{
+    events::since,
     executor::{Line, summon},
     exit::{Exit, Failure, Outcome},
     progress::Progress,
     screen::{Screen, Tone},
     site::Site,
 };
-use engine::EventFilter;
+use engine::{EventFilter, EventKind};
 use provider_core::{Error, JobId};
 use std::{io, time::Duration};
 use tokio::{select, signal::ctrl_c};
@@ -93,6 +94,52 @@ async fn gone(line: &mut Option<Line>) {
         Some(line) => line.lost().await,
         None => std::future::pending().await,
     }
+}
+
+/// Waits until what is to follow `job` has become jobs or was given up, and gives the events that say so, from the
+/// one after `after`. Ctrl-C leaves it to the executor.
+///
+/// # Errors
+/// As [`follow`].
+pub(crate) async fn until_followed(
+    site: &Site,
+    screen: &Screen,
+    job: &JobId,
+    after: u64,
+) -> Outcome<Vec<EventKind>> {
+    let settled = async {
+        let mut line = None;
+        while !site.store().follow_ups(Some(job)).await?.is_empty() {
+            if line.is_none() {
+                line = Some(summon(&site.dir).await?);
+            }
+            select! {
+                () = gone(&mut line) => line = None,
+                () = site.control.clock.sleep(LOOK_AGAIN) => {}
+            }
+        }
+        Ok::<_, Error>(())
+    };
+    select! {
+        settled = settled => settled?,
+        _ = ctrl_c() => {
+            let text = format!("what follows goes on; `pitrix job watch {job}` shows it");
+            screen.say(Tone::Plain, "detached", &text);
+            return Err(Failure::Said(Exit::Detached));
+        }
+    }
+    let filter = EventFilter { job: Some(job.clone()), cluster: None };
+    let events = since(site, after, &filter).await?.into_iter().map(|event| event.kind);
+    // What followed an earlier run is over.
+    let mut latest: Vec<_> = Vec::new();
+    for kind in events {
+        match kind {
+            EventKind::Ended { .. } => latest.clear(),
+            EventKind::Followed { .. } | EventKind::NotFollowed { .. } => latest.push(kind),
+            _ => {}
+        }
+    }
+    Ok(latest)
 }
 
 /// A live tree on a terminal; elsewhere a line for whatever happens.

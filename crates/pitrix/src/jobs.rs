@@ -3,11 +3,11 @@
 mod view;
 
 use crate::{
-    args::{Format, JobVerb, Wait},
+    args::{Format, JobVerb, Prune, Wait},
     carry_out::carry_out,
     events::since,
     exit::Outcome,
-    screen::Screen,
+    screen::{Screen, Tone, count},
     site::Site,
 };
 use engine::EventFilter;
@@ -38,8 +38,8 @@ pub(crate) async fn run(verb: JobVerb, site: &Site, screen: &Screen) -> Outcome 
             let calls = store.calls(&job.id).await?;
             let tasks = store.tasks(&job.id).await?;
             let in_doubt = store.in_doubt(Some(&job.id)).await?;
-            let view =
-                JobView::new(&work.info, &calls, site.now()).with_tasks(&work.plan, &tasks, in_doubt.len());
+            let view = JobView::new(&work.info, &calls, site.now());
+            let view = view.with_tasks(work.terms, &work.plan, &tasks, in_doubt.len());
             screen.one(&view, || view.sheet(screen))
         }
         JobVerb::Watch(job) => watch(site, screen, &job.id, Wait { detach: false }, 0).await,
@@ -52,7 +52,24 @@ pub(crate) async fn run(verb: JobVerb, site: &Site, screen: &Screen) -> Outcome 
             store.retry(&job.id).await?;
             watch(site, screen, &job.id, wait, before).await
         }
+        JobVerb::Prune(which) => prune(site, screen, which).await,
     }
+}
+
+async fn prune(site: &Site, screen: &Screen, which: Prune) -> Outcome {
+    if which.from_now_on || which.keep_all {
+        site.store().keep_days(which.older_than).await?;
+    }
+    let forgotten = match which.older_than {
+        Some(days) => site.store().forget_jobs(days).await?,
+        None => 0,
+    };
+    let rule = match site.store().kept_days().await? {
+        Some(days) => format!("from now on those older than {} are", count(days as usize, "day")),
+        None => "from now on none is by itself".to_owned(),
+    };
+    screen.say(Tone::Good, "done", &format!("{} forgotten; {rule}", count(forgotten, "job")));
+    Ok(())
 }
 
 async fn watch(site: &Site, screen: &Screen, job: &JobId, wait: Wait, after: u64) -> Outcome {

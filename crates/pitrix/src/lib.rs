@@ -22,10 +22,11 @@ mod events;
 mod executor;
 mod exit;
 mod follow;
+mod followers;
 mod health;
 mod inputs;
 mod jobs;
-mod links;
+
 mod manual;
 mod orphans;
 mod plans;

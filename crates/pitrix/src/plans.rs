@@ -11,7 +11,7 @@ use crate::{
     shapes::moment,
     site::Site,
 };
-use engine::Planned;
+use engine::{Planned, Terms};
 use provider_core::{Directive, InstanceVerb, Plan, VolumeVerb, Work};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -20,6 +20,7 @@ use version::VersionView;
 /// Carries out a verb.
 pub(crate) async fn run(deed: Deed<Nothing, Nothing>, site: &Site, screen: &Screen) -> Outcome {
     let planned = site.control.plan(&deed.request(site).await?).await?;
+    planned.check_terms(Terms { undo: deed.undoes(), ..Terms::default() })?;
     for warning in &planned.warnings {
         screen.warn(warning);
     }

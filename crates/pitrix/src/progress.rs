@@ -81,7 +81,10 @@ impl Progress {
     pub(crate) fn take(&mut self, event: &Event) -> Option<News> {
         self.began.get_or_insert(event.at);
         match &event.kind {
-            EventKind::Accepted { .. } | EventKind::Started => None,
+            EventKind::Accepted { .. }
+            | EventKind::Started
+            | EventKind::Followed { .. }
+            | EventKind::NotFollowed { .. } => None,
             EventKind::Retried { run } => {
                 self.began = Some(event.at);
                 self.ended = None;

@@ -1,9 +1,10 @@
 //! The only writer of cluster records.
 
 use crate::{
-    AgentVerb, Cluster, Directive, Disk, Fact, Handle, Instance, InstanceVerb, Node, NodeStatus, ResourceId,
-    Task, VolumeVerb, Work,
+    AgentVerb, Cluster, Directive, Disk, Fact, Handle, Instance, InstanceVerb, Node, NodeId, NodeStatus,
+    Plan, ResourceId, ServiceName, Task, TaskId, VolumeVerb, Work,
 };
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Writes what a task reported into its cluster's record. Pure; writing the same fact again changes nothing.
 /// Gives whether anything changed. Only the task's own node is ever touched, so storing that node is enough.
@@ -87,6 +88,44 @@ pub fn record(cluster: &mut Cluster, task: &Task, fact: &Fact) -> bool {
         _ => {}
     }
     *node != before
+}
+
+/// Writes into `unsettled`, as the cluster has it, which nodes a move to another version that did not succeed has left
+/// between the two.
+/// `is_done` says of a task of its plan whether it did what it should; none if it has not begun. Pure.
+///
+/// What goes before or comes after the move itself (the backup, the news for the peers) leaves no node between.
+pub fn record_half_moved(
+    unsettled: &mut BTreeSet<NodeId>,
+    plan: &Plan,
+    is_done: impl Fn(TaskId) -> Option<bool>,
+) {
+    // Of each node: whether something has begun, and whether all is done.
+    let mut nodes: BTreeMap<&NodeId, (bool, bool)> = BTreeMap::new();
+    for (layer, number) in plan.layers.iter().zip(0..) {
+        for (task, index) in layer.tasks.iter().zip(0..) {
+            let Some(node) = task.node.as_ref().filter(|_| moves(&task.work)) else { continue };
+            let (begun, done) = nodes.entry(node).or_insert((false, true));
+            let is_done = is_done(TaskId { layer: number, index });
+            *begun |= is_done.is_some();
+            *done &= is_done.is_some_and(|is_done| is_done || task.failure_allowed);
+        }
+    }
+    for (node, (begun, done)) in nodes {
+        if done {
+            unsettled.remove(node);
+        } else if begun {
+            unsettled.insert(node.clone());
+        }
+    }
+}
+
+fn moves(work: &Work) -> bool {
+    match work {
+        Work::Agent(AgentVerb::Service { service, .. }) => *service != ServiceName::Backup,
+        Work::Agent(AgentVerb::Metadata { .. }) => false,
+        _ => true,
+    }
 }
 
 /// An instance with another id than `id` was replaced because it is gone. Nothing is attached to the new one yet.

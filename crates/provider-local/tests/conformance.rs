@@ -23,6 +23,13 @@ fn main() -> ExitCode {
     {
         return agent::drone::main(Path::new(instance));
     }
+    // A filter, as the test harness of Rust takes it: this is one test.
+    if let [_, filter] = &arguments[..]
+        && !"conformance".contains(filter.as_str())
+    {
+        println!("test result: ok. 0 passed; 0 failed; 0 ignored");
+        return ExitCode::SUCCESS;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let report = runtime.block_on(rules::check(&Harness { subject: Box::new(subject), skip: &[] }));
     println!("{report}");

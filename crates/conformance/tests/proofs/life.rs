@@ -2,8 +2,10 @@
 
 use crate::scenarios::{cluster, error, look, retry, run, world};
 use conformance::{Ending, NEXT, World, act, create, push, reconfigure};
-use engine::{Accepted, Aim, Request, Submission};
-use provider_core::{Action, ClusterStatus, ErrorKind, JobState, NodeId, Policy, ServiceName, Size};
+use engine::{Aim, EventFilter, EventKind, FollowUp, Request, Terms};
+use provider_core::{
+    Action, ActionKind, ClusterStatus, ErrorKind, JobState, NodeId, Policy, ServiceName, Size,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tokio::sync::Notify;
@@ -184,8 +186,29 @@ fn an_upgrade_whose_second_node_fails_leaves_the_rest_alone_and_is_continued_or_
     let again = since(&base, from);
     assert!(again.contains(&"db-2: db start".to_owned()), "{again:?}");
     assert!(!again.contains(&"db-1: db stop".to_owned()), "it was not reached: {again:?}");
+    assert!(!again.contains(&"db-3: db stop".to_owned()), "nor was it: {again:?}");
     let record = cluster(&base);
     assert_eq!((record.spec.app.as_str(), record.previous), (old, None));
+}
+
+#[test]
+fn a_move_whose_last_node_fails_after_it_was_configured_is_asked_for_once_more() {
+    let world = active(2, 0, 0);
+    let fully_on = |app: &str| versions(&world).iter().all(|node| node.ends_with(app));
+    // Two starts fail: the second one of each move. In between there is the one of the second attempt.
+    for (request, app, failing) in [(upgrade(), "1.1.0", 2), (act("c", ROLLBACK), "1.0.0", 5)] {
+        world.pilot.end("db start", failing..=failing, Ending::Exit(1, "can't read its data"));
+        run(&world, &request, JobState::Failed);
+        assert!(fully_on(app), "{:?}", versions(&world));
+        assert_eq!(cluster(&world).unsettled.len(), 1);
+        let from = commands(&world);
+        run(&world, &request, JobState::Succeeded);
+        let starts = since(&world, from).iter().filter(|ran| ran.ends_with("db start")).count();
+        assert_eq!(starts, 1, "only the node that failed is done once more");
+        assert!(cluster(&world).unsettled.is_empty());
+    }
+    let (kind, _) = refusal(&world, &act("c", ROLLBACK));
+    assert_eq!(kind, ErrorKind::Conflict);
 }
 
 #[test]
@@ -296,8 +319,8 @@ fn needs_nothing(world: &World) -> bool {
     look(world, async |control| Ok(control.plan(&act("c", RECOVER)).await?.plan.is_empty()))
 }
 
-#[test]
-fn a_cluster_that_others_link_to_is_not_deleted() {
+/// The cluster `c` with one node, and `d`, which links to it.
+fn linked() -> World {
     let world = active(1, 0, 0);
     look(&world, async |control| {
         let linked = |path: &str, text: String| match path {
@@ -313,11 +336,51 @@ fn a_cluster_that_others_link_to_is_not_deleted() {
     run(&world, &linking, JobState::Succeeded);
     let told = world.pilot.told();
     assert!(told.iter().any(|metadata| metadata["links"]["up"]["hosts"]["db"]["db-1"]["ip"].is_string()));
+    world
+}
 
-    for gone in [
-        Action::DeleteClusters { keep_volumes: false, force: false, keep_history: false },
-        Action::CeaseClusters,
-    ] {
+#[test]
+fn clusters_that_link_to_one_are_told_by_a_job_that_follows_when_its_addresses_change() {
+    let world = linked();
+    let told = world.pilot.told().len();
+    let job = run(&world, &scale(json!({"cluster": {"db": {"count": 2}}})), JobState::Succeeded);
+    let others = world.pilot.told()[told..].to_vec();
+    assert!(others.iter().any(|metadata| metadata["links"]["up"]["hosts"]["db"]["db-2"]["ip"].is_string()));
+    let events = look(&world, async |control| {
+        let of_job = EventFilter { job: Some(job.id.clone()), cluster: None };
+        control.store.events(0, &of_job, 1000).await
+    });
+    let last = events.last().expect("it has events").kind.clone();
+    let EventKind::Followed { why: FollowUp::Tell, by, cluster } = last else { panic!("{last:?}") };
+    assert_eq!(cluster, "d");
+    let follower = look(&world, async |control| control.store.job(&by).await);
+    assert_eq!(follower.state, JobState::Succeeded);
+    // What does not change them tells nobody.
+    let jobs = look(&world, async |control| control.store.jobs(None).await).len();
+    run(&world, &act("c", Action::RestartClusters), JobState::Succeeded);
+    assert_eq!(look(&world, async |control| control.store.jobs(None).await).len(), jobs + 1);
+}
+
+#[test]
+fn an_upgrade_that_fails_is_undone_by_a_job_that_follows_if_its_terms_say_so() {
+    let world = active(2, 0, 0);
+    world.pilot.end("db start", 2..=2, Ending::Exit(1, "its port is taken"));
+    let undone = look(&world, async |control| {
+        let terms = Terms { undo: true, ..Terms::default() };
+        let job = control.submit_on(&upgrade(), terms).await?.job;
+        world.execute(control, &Notify::new()).await?;
+        let jobs = control.store.jobs(None).await?;
+        assert_eq!(control.store.job(&job).await?.state, JobState::Failed);
+        Ok(jobs.into_iter().next().expect("there are jobs"))
+    });
+    assert_eq!((undone.action, undone.state), (ActionKind::RollbackCluster, JobState::Succeeded));
+    assert_eq!(cluster(&world).spec.app.as_str(), conformance::APP);
+}
+
+#[test]
+fn a_cluster_that_others_link_to_is_not_deleted() {
+    let world = linked();
+    for gone in [Action::DeleteClusters { keep_volumes: false, force: false, keep_history: false }, Action::CeaseClusters] {
         let (kind, message) = refusal(&world, &act("c", gone));
         assert_eq!(kind, ErrorKind::Conflict);
         assert!(message.ends_with("other clusters link to it"), "{message}");
@@ -325,6 +388,18 @@ fn a_cluster_that_others_link_to_is_not_deleted() {
     run(&world, &act("d", Action::CeaseClusters), JobState::Succeeded);
     run(&world, &act("c", Action::CeaseClusters), JobState::Succeeded);
     assert!(world.cloud.instances().is_empty() && world.cloud.volumes().is_empty());
+}
+
+#[test]
+fn a_cluster_that_was_deleted_is_purged_with_the_volumes_that_it_left() {
+    let world = active(1, 0, 0);
+    run(&world, &act("c", Action::DeleteClusters { keep_volumes: true, force: false, keep_history: false }), JobState::Succeeded);
+    assert!(!world.cloud.volumes().is_empty());
+    run(&world, &act("c", Action::CeaseClusters), JobState::Succeeded);
+    assert!(world.cloud.volumes().is_empty());
+    assert_eq!(cluster(&world).status, ClusterStatus::Ceased);
+    let (kind, _) = refusal(&world, &act("c", Action::CeaseClusters));
+    assert_eq!(kind, ErrorKind::NotFound);
 }
 
 #[test]
@@ -378,10 +453,8 @@ fn a_policy_decides_what_a_failure_on_one_node_means_for_the_others() {
         world.pilot.end("db start", 2..=2, Ending::Exit(1, "its port is taken"));
         let from = commands(&world);
         let job = look(&world, async |control| {
-            let planned = control.plan(&act("c", Action::RestartClusters)).await?;
-            let (change, plan) = (planned.change, planned.plan);
-            let submission = Submission { change, plan, policy, secrets: Vec::new() };
-            let Accepted::Job(job) = control.store.accept(submission).await? else { panic!("it is stale") };
+            let terms = Terms { policy, undo: false };
+            let job = control.submit_on(&act("c", Action::RestartClusters), terms).await?.job;
             world.execute(control, &Notify::new()).await?;
             control.store.job(&job).await
         });

@@ -4,12 +4,11 @@ use super::{
     cluster::{ClusterDoc, word},
     error::failed,
     event::append,
-    job::{JobDoc, job_id},
+    follow_up,
+    job::{JobDoc, job_id, number},
     *,
 };
-use provider_core::{
-    ActionKind, Change, ClusterSpec, ClusterStatus, Node, NodeId, Plan, Policy, ResourceId, stored,
-};
+use provider_core::{ActionKind, Change, ClusterSpec, ClusterStatus, Node, NodeId, Plan, ResourceId, stored};
 use std::collections::BTreeSet;
 
 /// A planned change that somebody wants carried out.
@@ -19,8 +18,8 @@ pub struct Submission {
     pub change: Change,
     /// How.
     pub plan: Plan,
-    /// When a failure ends it.
-    pub policy: Policy,
+    /// On what terms.
+    pub terms: Terms,
     /// What the wanted cluster refers to and the store does not have yet.
     pub secrets: Vec<(SecretRef, Secret)>,
 }
@@ -44,18 +43,38 @@ impl Store {
     /// taken, or it may not be deleted because others link to it; `NotFound` when the runtime, the cluster or
     /// a linked one is not there.
     pub async fn accept(&self, submission: Submission) -> Result<Accepted> {
+        self.accept_under(None, None, submission).await
+    }
+
+    /// Accepts under an epoch, if one is given, what was to follow another job, if something was.
+    pub(super) async fn accept_under(
+        &self,
+        epoch: Option<i64>,
+        due: Option<DueFollowUp>,
+        submission: Submission,
+    ) -> Result<Accepted> {
         let (inner, now) = (self.0.clone(), self.now());
         // Large plans are serialised here, not in the writer, which others wait for.
         let plan = stored::store(&submission.plan)?;
-        self.write(None, move |db| {
+        self.write(epoch, move |db| {
             Box::pin(async move {
                 let mut acceptance = Acceptance::new(db, &submission, now);
-                let Some(revision) = acceptance.check().await? else {
+                let Some(revision) = acceptance.check(due.as_ref()).await? else {
                     return Ok(Accepted::Stale);
                 };
+                if let Some(due) = &due
+                    && !follow_up::take(acceptance.db, due).await?
+                {
+                    return Ok(Accepted::Stale);
+                }
                 acceptance.put_cluster(revision).await?;
                 acceptance.put_secrets(&inner.keyring, &submission.secrets).await?;
-                acceptance.put_job(revision, plan).await.map(Accepted::Job)
+                let job = acceptance.put_job(revision, plan).await?;
+                if let Some(DueFollowUp { job: cause, why, cluster, .. }) = due {
+                    let followed = EventKind::Followed { why, by: job.clone(), cluster };
+                    append(db, now, number(&cause)?, &followed).await?;
+                }
+                Ok(Accepted::Job(job))
             })
         })
         .await
@@ -67,7 +86,7 @@ struct Acceptance<'a> {
     db: &'a mut SqliteConnection,
     change: &'a Change,
     plan: &'a Plan,
-    policy: Policy,
+    terms: Terms,
     action: ActionKind,
     attempt: String,
     now: Timestamp,
@@ -75,13 +94,13 @@ struct Acceptance<'a> {
 
 impl<'a> Acceptance<'a> {
     fn new(db: &'a mut SqliteConnection, submission: &'a Submission, now: Timestamp) -> Self {
-        let Submission { change, plan, policy, .. } = submission;
+        let Submission { change, plan, terms, .. } = submission;
         let action = change.action.kind();
         Self {
             db,
             change,
             plan,
-            policy: *policy,
+            terms: *terms,
             action,
             attempt: format!("accepting `{}` of `{}`", action.verb(), change.after.name),
             now,
@@ -90,7 +109,7 @@ impl<'a> Acceptance<'a> {
 
     /// Looks for what stands in the way. Gives the revision that the cluster will have; none when the plan was
     /// made for another state of it.
-    async fn check(&mut self) -> Result<Option<u64>> {
+    async fn check(&mut self, due: Option<&DueFollowUp>) -> Result<Option<u64>> {
         let before = &self.change.before;
         let row: Option<(String, u64, Option<i64>)> = sqlx::query_as(concat!(
             "SELECT status, revision, ",
@@ -106,7 +125,12 @@ impl<'a> Acceptance<'a> {
             Some((_, revision, None)) if revision != before.revision || before.transition.is_some() => {
                 return Ok(None);
             }
-            Some((status, ..)) => self.check_status(word(&status)?)?,
+            Some((status, ..)) => {
+                if due.is_none() {
+                    follow_up::check_none_undoes(self.db, &before.id, &self.attempt).await?;
+                }
+                self.check_status(word(&status)?)?;
+            }
             None if self.action == ActionKind::CreateCluster && before.revision == 0 => {
                 self.check_name().await?;
             }
@@ -238,6 +262,7 @@ impl<'a> Acceptance<'a> {
             last_error: before.last_error.clone(),
             joining: self.joining(),
             previous: self.previous(),
+            unsettled: before.unsettled.clone(),
         };
         sqlx::query(concat!(
             "INSERT INTO cluster (id, name, runtime, app, status, revision, links, doc) ",
@@ -340,7 +365,7 @@ impl<'a> Acceptance<'a> {
         .fetch_one(&mut *self.db)
         .await
         .map_err(failed(&self.attempt))?;
-        let doc = JobDoc { change: self.change.clone(), policy: self.policy };
+        let doc = JobDoc { change: self.change.clone(), terms: self.terms };
         sqlx::query("INSERT INTO plan (job, doc, plan) VALUES (?, ?, ?)")
             .bind(n)
             .bind(stored::store(&doc)?)

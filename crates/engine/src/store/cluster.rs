@@ -36,6 +36,8 @@ pub(super) struct ClusterDoc {
     pub(super) joining: BTreeSet<NodeId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) previous: Option<Box<ClusterSpec>>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) unsettled: BTreeSet<NodeId>,
 }
 
 impl stored::Stored for ClusterDoc {
@@ -121,6 +123,7 @@ fn cluster((id, runtime, status, revision, doc, nodes): Row) -> Result<Cluster> 
         last_error: doc.last_error,
         joining: doc.joining,
         previous: doc.previous,
+        unsettled: doc.unsettled,
     })
 }
 

@@ -76,6 +76,24 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<Error>,
     },
+    /// What was to follow it is a job now.
+    Followed {
+        /// Why.
+        why: FollowUp,
+        /// Which job.
+        by: JobId,
+        /// The name of the cluster on which that one works.
+        cluster: String,
+    },
+    /// What was to follow it could not be accepted.
+    NotFollowed {
+        /// Why it was to follow.
+        why: FollowUp,
+        /// The name of the cluster that it was about.
+        cluster: String,
+        /// What stood in the way.
+        error: Error,
+    },
 }
 
 /// Whose events to read; by default everybody's.

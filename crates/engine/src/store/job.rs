@@ -41,8 +41,18 @@ pub struct JobWork {
     pub change: Change,
     /// How.
     pub plan: Arc<Plan>,
+    /// On what terms.
+    pub terms: Terms,
+}
+
+/// On what terms a job is carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
     /// When a failure ends it.
     pub policy: Policy,
+    /// Whether an upgrade that fails is rolled back, by a job that follows it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undo: bool,
 }
 
 /// To what a task has come.
@@ -124,11 +134,12 @@ pub struct InDoubtCall {
     pub at: Timestamp,
 }
 
-/// A job's change and policy, beside its plan.
+/// A job's change and terms, beside its plan.
 #[derive(Serialize, Deserialize)]
 pub(super) struct JobDoc {
     pub(super) change: Change,
-    pub(super) policy: Policy,
+    #[serde(flatten)]
+    pub(super) terms: Terms,
 }
 
 impl stored::Stored for JobDoc {
@@ -193,8 +204,8 @@ impl Store {
             .fetch_one(&mut *self.reader().await?)
             .await
             .map_err(failed(format!("reading the plan of `{job}`")))?;
-        let JobDoc { change, policy } = stored::read(&doc)?;
-        Ok(JobWork { info, change, plan: Arc::new(stored::read(&plan)?), policy })
+        let JobDoc { change, terms } = stored::read(&doc)?;
+        Ok(JobWork { info, change, plan: Arc::new(stored::read(&plan)?), terms })
     }
 
     async fn read_jobs(&self, query: QueryAs<'_, Sqlite, Row, SqliteArguments>) -> Result<Vec<JobInfo>> {

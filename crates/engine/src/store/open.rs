@@ -18,10 +18,8 @@ use std::{
     time::Duration,
 };
 
-const SCHEMA: &str = include_str!("../schema.sql");
-
-/// The version of the schema, as in schema.sql.
-const VERSION: i64 = 1;
+/// Each leads from the version before it, from 0, to its own.
+const SCHEMAS: [&str; 2] = [include_str!("../schema/1.sql"), include_str!("../schema/2.sql")];
 
 /// What is learnt when a state directory is opened.
 pub(super) struct Opened {
@@ -71,27 +69,32 @@ pub(super) async fn open(options: &Options) -> Result<Opened> {
     })
 }
 
-/// Makes the tables, the deployment's id and the key, unless they are there.
+/// Makes what is missing of the tables, and at first the deployment's id and the key.
 async fn set_up(db: &mut SqliteConnection, options: &Options) -> Result<()> {
     let version: i64 = sqlx::query_scalar("PRAGMA user_version")
         .fetch_one(&mut *db)
         .await
         .map_err(failed("reading the store's version"))?;
-    if version == VERSION {
+    let Some(missing) = usize::try_from(version).ok().and_then(|version| SCHEMAS.get(version..)) else {
+        let known = SCHEMAS.len();
+        let message = format!("the store has version {version}, this Pitrix knows up to {known}");
+        return Err(Error::store(message).hint("use the newer Pitrix that wrote it; nothing was changed"));
+    };
+    if missing.is_empty() {
         return Ok(());
     }
-    if version != 0 {
-        let message = format!("the store has version {version}, this Pitrix knows up to {VERSION}");
-        return Err(Error::store(message).hint("use the newer Pitrix that wrote it; nothing was changed"));
-    }
     execute(db, "BEGIN IMMEDIATE").await?;
-    sqlx::raw_sql(SCHEMA).execute(&mut *db).await.map_err(failed("making the store's tables"))?;
-    sqlx::query("INSERT INTO meta (id, deployment, epoch, key_id) VALUES (1, ?, 0, ?)")
-        .bind(random_name("d-", 12))
-        .bind(Keyring::create(&key_file(&options.dir))?)
-        .execute(&mut *db)
-        .await
-        .map_err(failed("setting up the store"))?;
+    for schema in missing {
+        sqlx::raw_sql(*schema).execute(&mut *db).await.map_err(failed("making the store's tables"))?;
+    }
+    if version == 0 {
+        sqlx::query("INSERT INTO meta (id, deployment, epoch, key_id) VALUES (1, ?, 0, ?)")
+            .bind(random_name("d-", 12))
+            .bind(Keyring::create(&key_file(&options.dir))?)
+            .execute(&mut *db)
+            .await
+            .map_err(failed("setting up the store"))?;
+    }
     commit(db, &*options.crash).await
 }
 

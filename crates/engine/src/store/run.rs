@@ -5,11 +5,18 @@ use super::{
     cluster::{ClusterDoc, word},
     error::failed,
     event::append,
+    follow_up,
     job::{JobDoc, job_id, number, unknown},
+    prune,
     secret::forget,
     *,
 };
-use provider_core::{ActionKind, Change, ClusterStatus, Fold, FoldResult, JobState, Node, NodeId, stored};
+use provider_core::{
+    ActionKind, Change, ClusterSpec, ClusterStatus, Fold, FoldResult, JobState, Node, NodeId, TaskId,
+    record_half_moved, stored,
+};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 impl Store {
     /// Runs a job again that failed or was cancelled: the same plan, without what is done already. Failed
@@ -37,7 +44,7 @@ impl Store {
 
 impl Tenure {
     /// Ends a job, in one transaction: its state, what it came to, its cluster's status and last error, an
-    /// event. Secrets go with a cluster that was deleted; records of nodes that are no longer wanted go once
+    /// event, what is to follow. Secrets go with a cluster that was deleted; records of nodes that are no longer wanted go once
     /// no resource of a provider is on record for them.
     ///
     /// # Errors
@@ -98,15 +105,15 @@ impl<'a> Row<'a> {
         })
     }
 
-    /// What the job is to change.
-    async fn change(&mut self) -> Result<Change> {
+    /// What the job is to change, and on what terms.
+    async fn job(&mut self) -> Result<JobDoc> {
         let attempt = format!("reading what `{}` changes", job_id(self.n));
         let doc: String = sqlx::query_scalar("SELECT doc FROM plan WHERE job = ?")
             .bind(self.n)
             .fetch_one(&mut *self.db)
             .await
             .map_err(failed(attempt))?;
-        Ok(stored::read::<JobDoc>(&doc)?.change)
+        stored::read(&doc)
     }
 
     /// The records of the cluster's nodes.
@@ -154,8 +161,9 @@ async fn retry(row: &mut Row<'_>, now: Timestamp) -> Result<()> {
             .hint("ask for the action anew, so that it is planned for what there is now"));
     }
     row.doc.transition = Some(row.action.transition());
+    follow_up::check_none_undoes(row.db, &row.cluster, &attempt).await?;
     if row.action == ActionKind::DeleteClusterNodes {
-        let Change { after, .. } = row.change().await?;
+        let Change { after, .. } = row.job().await?.change;
         row.doc.spec.nodes.retain(|id, _| after.nodes.contains_key(id));
     }
     row.cluster_revision += 1;
@@ -197,19 +205,29 @@ async fn end(row: &mut Row<'_>, fold: &Fold, error: Option<Error>, now: Timestam
             row.status = row.action.leads_to().unwrap_or(row.status);
             row.doc.last_error = None;
             row.doc.joining.clear();
+            if moves_version(row.action) {
+                row.doc.unsettled.clear();
+            }
         }
         _ => {
             row.doc.last_error = error.clone().or(row.doc.last_error.take());
             if row.action == ActionKind::DeleteClusterNodes {
                 want_back(row).await?;
             }
+            if moves_version(row.action) {
+                put_half_moved(row).await?;
+            }
         }
     }
+    row.doc.unsettled.retain(|id| row.doc.spec.nodes.contains_key(id));
     row.put_cluster().await?;
     if matches!(row.status, ClusterStatus::Deleted | ClusterStatus::Ceased) {
         forget(row.db, &secrets_of(&row.cluster)).await?;
     }
     forget_nodes(row).await?;
+    if row.status == ClusterStatus::Ceased {
+        forget_past(row).await?;
+    }
     sqlx::query("UPDATE job SET state = ?, ended = ?, fold = ?, error = ? WHERE n = ?")
         .bind(state.as_str())
         .bind(now.0)
@@ -219,19 +237,103 @@ async fn end(row: &mut Row<'_>, fold: &Fold, error: Option<Error>, now: Timestam
         .execute(&mut *row.db)
         .await
         .map_err(failed(format!("ending `{}`", job_id(row.n))))?;
-    append(row.db, now, row.n, &EventKind::Ended { state, error }).await
+    append(row.db, now, row.n, &EventKind::Ended { state, error }).await?;
+    match state {
+        JobState::Failed if row.action == ActionKind::UpgradeCluster && row.job().await?.terms.undo => {
+            follow_up::put(row.db, row.n, FollowUp::Undo, std::slice::from_ref(&row.cluster)).await
+        }
+        JobState::Succeeded if row.status == ClusterStatus::Active => tell_linking(row).await,
+        _ => Ok(()),
+    }
+}
+
+/// Has the clusters told that link to this one, if its addresses are others now. One that is stopped learns them
+/// when it starts.
+async fn tell_linking(row: &mut Row<'_>) -> Result<()> {
+    let linking: Vec<String> = sqlx::query_scalar(concat!(
+        "SELECT DISTINCT user.id FROM cluster, cluster AS user, json_each(user.links) AS link ",
+        "WHERE cluster.id = ?1 AND link.value = cluster.name AND user.id <> ?1 AND user.status = 'active' ",
+        "ORDER BY user.name"
+    ))
+    .bind(row.cluster.as_str())
+    .fetch_all(&mut *row.db)
+    .await
+    .map_err(failed(format!("looking for what links to `{}`", row.cluster)))?;
+    if linking.is_empty() {
+        return Ok(());
+    }
+    let before = row.job().await?.change.before;
+    let now: BTreeMap<_, _> = row.nodes().await?.into_iter().collect();
+    if addresses(&before.spec, &before.nodes) == addresses(&row.doc.spec, &now) {
+        return Ok(());
+    }
+    let linking: Vec<_> = linking.into_iter().map(ClusterId::new).collect();
+    follow_up::put(row.db, row.n, FollowUp::Tell, &linking).await
+}
+
+fn addresses<'a>(spec: &'a ClusterSpec, nodes: &'a BTreeMap<NodeId, Node>) -> BTreeMap<&'a NodeId, &'a str> {
+    let address = |id| Some((id, nodes.get(id)?.instance.as_ref()?.private_ip.as_deref()?));
+    spec.nodes.keys().filter_map(address).collect()
+}
+
+fn moves_version(action: ActionKind) -> bool {
+    matches!(action, ActionKind::UpgradeCluster | ActionKind::RollbackCluster)
+}
+
+/// Writes down which nodes the job has left between two versions.
+async fn put_half_moved(row: &mut Row<'_>) -> Result<()> {
+    let attempt = || format!("reading how far `{}` came", job_id(row.n));
+    let plan: String = sqlx::query_scalar("SELECT plan FROM plan WHERE job = ?")
+        .bind(row.n)
+        .fetch_one(&mut *row.db)
+        .await
+        .map_err(failed(attempt()))?;
+    let tasks: Vec<(u32, u32, bool)> =
+        sqlx::query_as("SELECT layer, idx, state = 'done' FROM task WHERE job = ?")
+            .bind(row.n)
+            .fetch_all(&mut *row.db)
+            .await
+            .map_err(failed(attempt()))?;
+    let tasks: BTreeMap<_, _> =
+        tasks.into_iter().map(|(layer, index, done)| (TaskId { layer, index }, done)).collect();
+    record_half_moved(&mut row.doc.unsettled, &stored::read(&plan)?, |task| tasks.get(&task).copied());
+    Ok(())
 }
 
 /// Wants the nodes again that a removal did not come to remove. They still have their instances, and whatever is
 /// done next must know what they are.
 async fn want_back(row: &mut Row<'_>) -> Result<()> {
-    let Change { before, .. } = row.change().await?;
+    let Change { before, .. } = row.job().await?.change;
     for (id, node) in row.nodes().await? {
         if let (Some(spec), Some(_)) = (before.spec.nodes.get(&id), node.instance) {
             row.doc.spec.nodes.insert(id, spec.clone());
         }
     }
     Ok(())
+}
+
+/// Forgets what a cluster was and all jobs but this one. What no call is known to have done stays on record.
+async fn forget_past(row: &mut Row<'_>) -> Result<()> {
+    let jobs: Vec<i64> = sqlx::query_scalar(concat!(
+        "SELECT n FROM job WHERE cluster = ? AND n <> ? ",
+        "AND NOT EXISTS (SELECT 1 FROM call WHERE job = job.n AND state = 'intent')"
+    ))
+    .bind(row.cluster.as_str())
+    .bind(row.n)
+    .fetch_all(&mut *row.db)
+    .await
+    .map_err(failed(format!("looking for the jobs of `{}`", row.cluster)))?;
+    prune::forget(row.db, &jobs).await?;
+    let spec = &mut row.doc.spec;
+    (spec.conf, spec.display_tabs) = (Value::Null, Value::Null);
+    spec.description.clear();
+    spec.roles.clear();
+    spec.nodes.clear();
+    spec.links.clear();
+    spec.endpoints.clear();
+    row.doc.previous = None;
+    row.doc.unsettled.clear();
+    row.put_cluster().await
 }
 
 /// Removes the records of nodes that are no longer wanted. One that has a resource on record stays, or nobody

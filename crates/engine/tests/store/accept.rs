@@ -10,7 +10,7 @@ async fn an_accepted_job_has_its_cluster_in_transition_and_its_plan_on_record() 
     let dir = temp();
     let store = store(&dir).await;
     let mut submission = create("db");
-    submission.policy = Policy::AtLeast(1);
+    submission.terms.policy = Policy::AtLeast(1);
     let (plan, change) = (submission.plan.clone(), submission.change.clone());
     let job = accept(&store, submission).await;
 
@@ -21,7 +21,7 @@ async fn an_accepted_job_has_its_cluster_in_transition_and_its_plan_on_record() 
     assert_eq!(cluster.nodes, change.before.nodes);
 
     let work = store.job_work(&job).await.unwrap();
-    assert_eq!((&*work.plan, work.change, work.policy), (&plan, change, Policy::AtLeast(1)));
+    assert_eq!((&*work.plan, work.change, work.terms.policy), (&plan, change, Policy::AtLeast(1)));
     assert_eq!(store.running_jobs().await.unwrap(), std::slice::from_ref(&work.info));
     assert_eq!(store.jobs(Some(&work.info.cluster)).await.unwrap(), [work.info]);
     assert_eq!(store.events(0, &EventFilter::default(), 9).await.unwrap().len(), 1);

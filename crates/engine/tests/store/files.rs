@@ -41,7 +41,20 @@ async fn a_state_directory_that_can_not_be_used_is_refused_with_a_hint() {
     let newer = temp();
     store(&newer).await.close().await;
     sqlx::raw_sql("PRAGMA user_version = 7").execute(&mut connect(&newer).await).await.unwrap();
-    insta::assert_snapshot!(refuses(&newer).await, @"the store has version 7, this Pitrix knows up to 1; use the newer Pitrix that wrote it; nothing was changed");
+    insta::assert_snapshot!(refuses(&newer).await, @"the store has version 7, this Pitrix knows up to 2; use the newer Pitrix that wrote it; nothing was changed");
+}
+
+#[tokio::test]
+async fn a_store_of_the_version_before_is_brought_up_to_date_with_all_that_is_in_it() {
+    let dir = temp();
+    let before = store(&dir).await;
+    let job = accept(&before, create("db")).await;
+    before.close().await;
+    let back = "DROP TABLE follow_up; ALTER TABLE meta DROP COLUMN keep_days; PRAGMA user_version = 1";
+    sqlx::raw_sql(back).execute(&mut connect(&dir).await).await.unwrap();
+    let now = Store::open(options(&dir)).await.unwrap();
+    assert_eq!(now.running_jobs().await.unwrap()[0].id, job);
+    assert_eq!(now.follow_ups(None).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! A store in a directory of its own, and small clusters and plans to put into it.
 
-use engine::{Accepted, Options, Store, Submission, TaskReport, TaskState, Tenure};
+use engine::{Accepted, Options, Store, Submission, TaskReport, TaskState, Tenure, Terms};
 use provider_core::{
     Action, Batch, CallKey, Change, Clock, Cluster, ClusterId, ClusterSpec, Credential, Fold, FoldResult,
-    Intent, JobId, Ledger, Outcome, Plan, Policy, ProviderId, Records, Runtime, RuntimeId, TaskId, Timestamp,
-    Token, Zone,
+    Intent, JobId, Ledger, Outcome, Plan, ProviderId, Records, Runtime, RuntimeId, TaskId, Timestamp, Token,
+    Zone,
 };
 use serde_json::json;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -112,7 +112,7 @@ pub(crate) fn change(before: Cluster, action: Action, after: ClusterSpec) -> Sub
     Submission {
         plan: plan(&after),
         change: Change { action, before, after },
-        policy: Policy::All,
+        terms: Terms::default(),
         secrets: Vec::new(),
     }
 }

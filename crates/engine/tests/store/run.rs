@@ -1,8 +1,8 @@
 use crate::fixture::*;
-use engine::{EventFilter, EventKind, Recording, Store, TaskState, Tenure};
+use engine::{Accepted, EventFilter, EventKind, FollowUp, Recording, Store, TaskState, Tenure, Terms};
 use provider_core::{
-    Action, ClusterStatus, Entry, Error, ErrorKind, Fact, FoldResult, Handle, InstanceReady, JobId, JobState,
-    Ledger, NodeId, Records, Timestamp,
+    Action, ActionKind, ClusterStatus, Entry, Error, ErrorKind, Fact, FoldResult, Handle, InstanceReady,
+    JobId, JobState, Ledger, NodeId, Records, Timestamp,
 };
 use std::sync::RwLock;
 
@@ -191,4 +191,134 @@ async fn only_what_failed_last_is_retried_and_only_what_runs_is_cancelled() {
 
 fn refusal(result: provider_core::Result<()>) -> String {
     result.err().map(|error| error.to_string()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_failed_upgrade_is_undone_if_its_terms_say_so_and_nothing_comes_between() {
+    let dir = temp();
+    let store = store(&dir).await;
+    let tenure = store.take_over().await.unwrap();
+    created(&store, &tenure, "db").await;
+    let upgrade = || Action::UpgradeCluster { to: "app@2".into(), backup: false };
+    let undo = Terms { undo: true, ..Terms::default() };
+    for (terms, result, due) in [
+        (Terms::default(), FoldResult::Failed, 0),
+        (undo, FoldResult::Succeeded, 0),
+        (undo, FoldResult::Cancelled, 0),
+        (undo, FoldResult::Failed, 1),
+    ] {
+        let mut submission = act(&store, "db", upgrade()).await;
+        submission.terms = terms;
+        let job = accept(&store, submission).await;
+        tenure.end(&job, &fold(result), Some(Error::failed("broken"))).await.unwrap();
+        assert_eq!(store.follow_ups(Some(&job)).await.unwrap().len(), due, "{terms:?} {result:?}");
+    }
+    // Another executor finds it, and until then nobody else gets at the cluster.
+    let tenure = store.take_over().await.unwrap();
+    let due = store.follow_ups(None).await.unwrap().remove(0);
+    assert_eq!((due.why, due.cluster.as_str(), due.waits), (FollowUp::Undo, "db", false));
+    assert!(store.has_work().await.unwrap());
+    let refused = store.accept(act(&store, "db", DELETE).await).await.unwrap_err();
+    assert_eq!(refused.to_string(), "accepting `delete` of `db`: job `j-5` is about to be undone");
+    assert_eq!(refusal(store.retry(&due.job).await), "running `j-5` again: job `j-5` is about to be undone");
+    let rollback = act(&store, "db", Action::RollbackCluster { revision: None }).await;
+    let accepted = tenure.accept_follow_up(&due, rollback).await.unwrap();
+    assert_eq!(accepted, Accepted::Job("j-6".into()));
+    assert_eq!(store.follow_ups(None).await.unwrap(), []);
+    let of_job = EventFilter { job: Some(due.job.clone()), cluster: None };
+    let last = store.events(0, &of_job, 100).await.unwrap().pop().unwrap().kind;
+    assert_eq!(last, EventKind::Followed { why: FollowUp::Undo, by: "j-6".into(), cluster: "db".into() });
+    // It was taken out with that: once more it is nothing.
+    tenure.end(&"j-6".into(), &fold(FoldResult::Succeeded), None).await.unwrap();
+    let again = act(&store, "db", Action::RollbackCluster { revision: None }).await;
+    assert_eq!(tenure.accept_follow_up(&due, again).await.unwrap(), Accepted::Stale);
+}
+
+#[tokio::test]
+async fn those_who_link_to_a_cluster_are_told_once_its_addresses_are_others() {
+    let dir = temp();
+    let store = store(&dir).await;
+    let tenure = store.take_over().await.unwrap();
+    let job = created(&store, &tenure, "db").await;
+    let mut web = create("web");
+    web.change.after.links.insert("db".into(), "db".into());
+    let web = accept(&store, web).await;
+    tenure.end(&web, &fold(FoldResult::Succeeded), None).await.unwrap();
+    let restart = async || accept(&store, act(&store, "db", Action::RestartClusters).await).await;
+    let same = restart().await;
+    tenure.end(&same, &fold(FoldResult::Succeeded), None).await.unwrap();
+    assert_eq!(store.follow_ups(None).await.unwrap(), []);
+    let moved = restart().await;
+    let cluster = RwLock::new(store.cluster_named("db").await.unwrap().unwrap());
+    record_instance(&store, &tenure, &job, &cluster).await;
+    tenure.end(&moved, &fold(FoldResult::Succeeded), None).await.unwrap();
+    let due = store.follow_ups(Some(&moved)).await.unwrap().remove(0);
+    assert_eq!((due.why, due.cluster.as_str()), (FollowUp::Tell, "web"));
+    // What keeps it from being told is an event of the job that made it necessary.
+    let error = Error::unavailable("no answer");
+    tenure.drop_follow_up(&due, Some(error.clone())).await.unwrap();
+    tenure.drop_follow_up(&due, Some(error.clone())).await.unwrap();
+    let of_job = EventFilter { job: Some(moved), cluster: None };
+    let events = store.events(0, &of_job, 100).await.unwrap();
+    let told: Vec<_> =
+        events.iter().filter(|event| matches!(event.kind, EventKind::NotFollowed { .. })).collect();
+    assert_eq!(told.len(), 1);
+}
+
+#[tokio::test]
+async fn old_jobs_are_forgotten_but_for_those_that_may_still_matter() {
+    let dir = temp();
+    let store = store(&dir).await;
+    let tenure = store.take_over().await.unwrap();
+    created(&store, &tenure, "db").await;
+    let restart = async || accept(&store, act(&store, "db", Action::RestartClusters).await).await;
+    let doubtful = restart().await;
+    tenure.begin(&batch(&doubtful, [0], 0)).await.unwrap();
+    tenure.end(&doubtful, &fold(FoldResult::Failed), None).await.unwrap();
+    let newest = restart().await;
+    call(&tenure, &newest, 0).await;
+    tenure.end(&newest, &fold(FoldResult::Failed), None).await.unwrap();
+    created(&store, &tenure, "gone").await;
+    let delete = accept(&store, act(&store, "gone", DELETE).await).await;
+    tenure.end(&delete, &fold(FoldResult::Succeeded), None).await.unwrap();
+    created(&store, &tenure, "other").await;
+
+    // The clock stands still: nothing is a day old, and everything is no day old.
+    assert_eq!(store.forget_jobs(1).await.unwrap(), 0);
+    assert_eq!(store.forget_jobs(0).await.unwrap(), 3);
+    let left: Vec<_> = store.jobs(None).await.unwrap().into_iter().map(|job| job.id.to_string()).collect();
+    assert_eq!(left, ["j-6", "j-3", "j-2"], "the newest of all, of a live cluster, and with a call in doubt");
+    assert_eq!(store.forget_jobs(0).await.unwrap(), 0);
+    for table in ["event", "plan"] {
+        let sql = if table == "event" {
+            "SELECT DISTINCT job || '' FROM event"
+        } else {
+            "SELECT job || '' FROM plan"
+        };
+        assert_eq!(rows(&dir, sql).await, ["2", "3", "6"], "{table}");
+    }
+    store.retry(&newest).await.unwrap();
+
+    assert_eq!(store.kept_days().await.unwrap(), None);
+    store.keep_days(Some(30)).await.unwrap();
+    assert_eq!(store.kept_days().await.unwrap(), Some(30));
+}
+
+#[tokio::test]
+async fn of_a_ceased_cluster_its_name_and_its_last_job_are_left() {
+    let dir = temp();
+    let store = store(&dir).await;
+    let tenure = store.take_over().await.unwrap();
+    created(&store, &tenure, "db").await;
+    for action in [DELETE, Action::CeaseClusters] {
+        let before = store.cluster(&"cl-db".into()).await.unwrap().unwrap();
+        let after = before.spec.clone();
+        let job = accept(&store, change(before, action, after)).await;
+        tenure.end(&job, &fold(FoldResult::Succeeded), None).await.unwrap();
+    }
+    let left = store.cluster(&"cl-db".into()).await.unwrap().unwrap();
+    assert_eq!((left.status, left.spec.name.as_str()), (ClusterStatus::Ceased, "db"));
+    assert!(left.spec.nodes.is_empty() && left.nodes.is_empty() && left.spec.roles.is_empty());
+    let jobs = store.jobs(None).await.unwrap();
+    assert_eq!(jobs.iter().map(|job| job.action).collect::<Vec<_>>(), [ActionKind::CeaseClusters]);
 }

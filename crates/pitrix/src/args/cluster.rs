@@ -2,18 +2,18 @@
 
 use super::{
     Wait,
-    parse::{app_version, node_id, pair, role_name, runtime_id, setting, version},
+    parse::{app_version, node_id, pair, policy, role_name, runtime_id, setting, version},
 };
 use crate::complete;
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
-use provider_core::{AppVersionId, NodeId, RoleName, RuntimeId};
+use provider_core::{AppVersionId, NodeId, Policy, RoleName, RuntimeId};
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterVerb {
     #[command(flatten)]
-    Act(Deed<Wait, Ask>),
+    Act(Deed<Carry, Ask>),
     /// List clusters, with how their applications are
     List {
         /// Only those on this runtime
@@ -40,7 +40,8 @@ pub(crate) enum ClusterVerb {
     },
 }
 
-/// What can be done with a cluster. `plan` has the same verbs as `cluster`, without `W` (waiting) and `Y` (asking).
+/// What can be done with a cluster. `plan` has the same verbs as `cluster`, without `W` (carrying
+/// out) and `Y` (asking).
 #[derive(Debug, Subcommand)]
 pub(crate) enum Deed<W: Args, Y: Args> {
     /// Make a cluster of an app version and bring it up
@@ -48,35 +49,35 @@ pub(crate) enum Deed<W: Args, Y: Args> {
         #[command(flatten)]
         create: Create,
         #[command(flatten)]
-        wait: W,
+        carry: W,
     },
     /// Bring a stopped cluster up again
     Start {
         #[command(flatten)]
         cluster: ClusterName,
         #[command(flatten)]
-        wait: W,
+        carry: W,
     },
     /// Bring a cluster down; its data is kept
     Stop {
         #[command(flatten)]
         cluster: ClusterName,
         #[command(flatten)]
-        wait: W,
+        carry: W,
     },
     /// Bring the application down and up again; instances go on
     Restart {
         #[command(flatten)]
         cluster: ClusterName,
         #[command(flatten)]
-        wait: W,
+        carry: W,
     },
     /// Have more or fewer nodes of a role
     Scale {
         #[command(flatten)]
         scale: Scale,
         #[command(flatten)]
-        wait: W,
+        carry: W,
     },
     /// Delete these nodes: shows what goes and asks for the cluster's name
     DeleteNodes {
@@ -85,14 +86,14 @@ pub(crate) enum Deed<W: Args, Y: Args> {
         #[command(flatten)]
         ask: Y,
         #[command(flatten)]
-        wait: W,
+        carry: W,
     },
     /// Give the nodes of a role more or less cpu and memory, and larger disks
     Resize {
         #[command(flatten)]
         resize: Resize,
         #[command(flatten)]
-        wait: W,
+        carry: W,
     },
     /// Change parameters; without any, tell the nodes once more what they should know
     UpdateEnv {
@@ -101,14 +102,14 @@ pub(crate) enum Deed<W: Args, Y: Args> {
         #[command(flatten)]
         answers: Answers,
         #[command(flatten)]
-        wait: W,
+        carry: W,
     },
     /// Move to another version, node by node
     Upgrade {
         #[command(flatten)]
         upgrade: Upgrade,
         #[command(flatten)]
-        wait: W,
+        carry: W,
     },
     /// Go back to the version before the last upgrade
     Rollback {
@@ -118,35 +119,35 @@ pub(crate) enum Deed<W: Args, Y: Args> {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         revision: Option<u32>,
         #[command(flatten)]
-        wait: W,
+        carry: W,
     },
     /// Find what is broken and repair it; does nothing when all is well
     Recover {
         #[command(flatten)]
         cluster: ClusterName,
         #[command(flatten)]
-        wait: W,
+        carry: W,
     },
     /// Run a service of the package, for example `backup`, and print what it printed
     Run {
         #[command(flatten)]
         run: RunService,
         #[command(flatten)]
-        wait: W,
+        carry: W,
     },
     /// Let public keys log in to the nodes
     AttachKey {
         #[command(flatten)]
         keys: Keys,
         #[command(flatten)]
-        wait: W,
+        carry: W,
     },
     /// No longer let public keys log in
     DetachKey {
         #[command(flatten)]
         keys: Keys,
         #[command(flatten)]
-        wait: W,
+        carry: W,
     },
     /// Delete a cluster: shows what goes and asks for its name
     Delete {
@@ -155,7 +156,7 @@ pub(crate) enum Deed<W: Args, Y: Args> {
         #[command(flatten)]
         ask: Y,
         #[command(flatten)]
-        wait: W,
+        carry: W,
     },
 }
 
@@ -264,6 +265,9 @@ pub(crate) struct Upgrade {
     /// Don't run the package's `backup` service first
     #[arg(long)]
     pub(crate) no_backup: bool,
+    /// Go back by itself if it fails, even if nobody follows it any more
+    #[arg(long)]
+    pub(crate) rollback_on_failure: bool,
     #[command(flatten)]
     pub(crate) answers: Answers,
 }
@@ -304,9 +308,21 @@ pub(crate) struct Delete {
     /// End it even if machines or credentials are gone; names what could not be proved deleted
     #[arg(long)]
     pub(crate) force: bool,
-    /// Forget everything but its name as well
+    /// Forget everything but its name and this last job as well; also for one that was deleted before
     #[arg(long, conflicts_with_all = ["keep_volumes", "keep_history", "force"])]
     pub(crate) purge: bool,
+}
+
+/// How it is carried out.
+#[derive(Clone, Copy, Debug, Args)]
+#[group(skip)]
+pub(crate) struct Carry {
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+    /// When something fails on a node for good: `stop`; `go-on` without that node; or `at-least=N`, go on while N
+    /// nodes are left
+    #[arg(long, value_name = "POLICY", value_parser = policy, default_value = "stop")]
+    pub(crate) on_failure: Policy,
 }
 
 #[derive(Clone, Copy, Debug, Args)]

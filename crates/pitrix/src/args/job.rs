@@ -32,6 +32,26 @@ pub(crate) enum JobVerb {
         #[command(flatten)]
         wait: Wait,
     },
+    /// Forget what jobs did that ended long ago: plans, tasks, calls and events
+    #[command(
+        after_help = "The newest job of each cluster stays. Room in the database is used again; its file does not \
+                            shrink."
+    )]
+    Prune(Prune),
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+#[group(skip)]
+pub(crate) struct Prune {
+    /// Those that ended at least so many days ago
+    #[arg(long, value_name = "DAYS", required_unless_present = "keep_all")]
+    pub(crate) older_than: Option<u32>,
+    /// Not only now: the executor does so whenever it has nothing else to do
+    #[arg(long)]
+    pub(crate) from_now_on: bool,
+    /// Forget nothing, and have the executor forget nothing either
+    #[arg(long, conflicts_with_all = ["older_than", "from_now_on"])]
+    pub(crate) keep_all: bool,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -1,6 +1,6 @@
 //! What values of arguments look like.
 
-use provider_core::{AppVersionId, JobId, NodeId, ProviderId, RoleName, RuntimeId, Zone};
+use provider_core::{AppVersionId, JobId, NodeId, Policy, ProviderId, RoleName, RuntimeId, Zone};
 
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -17,6 +17,18 @@ pub(super) fn app_version(text: &str) -> Result<AppVersionId, String> {
     match text.split_once('@') {
         Some((name, version)) if !name.is_empty() && !version.is_empty() => Ok(AppVersionId::new(text)),
         _ => Err("expected NAME@VERSION, for example redis@1.0.0; see `pitrix app list`".to_owned()),
+    }
+}
+
+pub(super) fn policy(text: &str) -> Result<Policy, String> {
+    match text.split_once('=') {
+        None if text == "stop" => Ok(Policy::All),
+        None if text == "go-on" => Ok(Policy::KeepGoing),
+        Some(("at-least", nodes)) => match nodes.parse() {
+            Ok(nodes) if nodes > 0 => Ok(Policy::AtLeast(nodes)),
+            _ => Err("expected a number of nodes, at least 1, after `at-least=`".to_owned()),
+        },
+        _ => Err("expected `stop`, `go-on` or `at-least=N`".to_owned()),
     }
 }
 

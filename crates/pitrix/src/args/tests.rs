@@ -45,6 +45,9 @@ fn every_verb_parses() {
         "pitrix cluster update-env c",
         "pitrix cluster upgrade c --to 1.1.0 --no-backup",
         "pitrix cluster upgrade c --to redis@1.1.0",
+        "pitrix cluster upgrade c --to 1.1.0 --rollback-on-failure --on-failure at-least=2",
+        "pitrix plan upgrade c --to 1.1.0 --rollback-on-failure",
+        "pitrix cluster restart c --on-failure go-on -d",
         "pitrix cluster rollback c",
         "pitrix cluster recover c",
         "pitrix cluster refresh c -o wide",
@@ -57,6 +60,8 @@ fn every_verb_parses() {
         "pitrix job watch j-1 --color never -q",
         "pitrix job cancel j-1",
         "pitrix job retry j-1 --detach",
+        "pitrix job prune --older-than 30 --from-now-on",
+        "pitrix job prune --keep-all",
         "pitrix plan create c --app redis@1.0.0",
         "pitrix plan start c",
         "pitrix plan stop c",
@@ -107,6 +112,11 @@ fn mistakes_are_told() {
     check("pitrix cluster upgrade c", "--to <VERSION>");
     check("pitrix plan delete c --yes", "unexpected argument");
     check("pitrix plan start c --detach", "unexpected argument");
+    check("pitrix cluster restart c --on-failure at-least=0", "at least 1");
+    check("pitrix cluster restart c --on-failure x", "expected `stop`, `go-on` or `at-least=N`");
+    check("pitrix plan restart c --on-failure stop", "unexpected argument");
+    check("pitrix job prune", "--older-than <DAYS>");
+    check("pitrix job prune --older-than soon", "invalid digit");
     check("pitrix events --job j-1 --cluster c", "cannot be used with");
     check("pitrix cluster list -o xml", "[possible values: table, wide, json, yaml, name]");
 }

@@ -1,5 +1,6 @@
 use super::*;
-use provider_core::{AppVersionId, ClusterSpec, Facts, Layer, Policy, RuntimeId, Task, Timestamp, Zone};
+use engine::Terms;
+use provider_core::{AppVersionId, ClusterSpec, Facts, Layer, RuntimeId, Task, Timestamp, Zone};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ fn work(action: Action, tasks: &[(&str, Work)], state: JobState, error: Option<E
         },
         change: Change { action, before: cluster("tiny@1.0.0"), after: spec("tiny@1.1.0") },
         plan: Arc::new(Plan::new(Facts::none(Zone::new("z"), Timestamp(0)), [layer])),
-        policy: Policy::All,
+        terms: Terms::default(),
     }
 }
 

@@ -14,6 +14,11 @@ use serde_json::json;
 use std::path::Path;
 
 impl<W: Args, Y: Args> Deed<W, Y> {
+    /// Whether it is to be undone if it fails.
+    pub(crate) fn undoes(&self) -> bool {
+        matches!(self, Self::Upgrade { upgrade: Upgrade { rollback_on_failure: true, .. }, .. })
+    }
+
     /// What it asks for.
     ///
     /// # Errors
@@ -101,7 +106,7 @@ async fn scale_request(scale: &Scale, site: &Site) -> Outcome<Request> {
 }
 
 async fn upgrade_request(upgrade: &Upgrade, site: &Site) -> Outcome<Request> {
-    let Upgrade { cluster, to, no_backup, answers } = upgrade;
+    let Upgrade { cluster, to, no_backup, answers, .. } = upgrade;
     let spec = site.control.cluster(&cluster.name).await?.spec;
     let to = match to.contains('@') {
         true => AppVersionId::new(to.as_str()),

@@ -110,7 +110,11 @@ async fn hold_post(dir: &Path, post: &Post, providers: Providers) -> Result<Stri
             Some(ended) => ended?,
         }
         // A job that was accepted before its command line was greeted is on record by now.
-        if site.store().running_jobs().await?.is_empty() {
+        if !site.store().has_work().await? {
+            if let Some(days) = site.store().kept_days().await? {
+                let forgotten = site.store().forget_jobs(days).await?;
+                log(&format!("{forgotten} jobs forgotten that ended {days} days ago or earlier"));
+            }
             return Ok(format!("executor {epoch} ends: nothing to do"));
         }
     }

@@ -6,8 +6,8 @@ use crate::{
     screen::{Screen, Span},
     shapes::{ErrorView, moment},
 };
-use engine::{CallCount, CallState, JobInfo, TaskRow, TaskState};
-use provider_core::{Plan, TaskId, Timestamp};
+use engine::{CallCount, CallState, JobInfo, TaskRow, TaskState, Terms};
+use provider_core::{Plan, Policy, TaskId, Timestamp};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -30,6 +30,9 @@ pub(crate) struct JobView {
     error: Option<ErrorView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     in_doubt: Option<usize>,
+    /// What a failure does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_failure: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     layers: Option<Vec<LayerView>>,
     #[serde(skip)]
@@ -84,14 +87,15 @@ impl JobView {
             calls_by_name: by_name,
             error: info.error.as_ref().map(ErrorView::new),
             in_doubt: None,
+            on_failure: None,
             layers: None,
             age: Span(now.since(info.created)),
             took: Span(info.ended.unwrap_or(now).since(info.created)),
         }
     }
 
-    /// The same, with every task of its plan.
-    pub(crate) fn with_tasks(mut self, plan: &Plan, rows: &[TaskRow], in_doubt: usize) -> Self {
+    /// The same, with its terms and every task of its plan.
+    pub(crate) fn with_tasks(mut self, terms: Terms, plan: &Plan, rows: &[TaskRow], in_doubt: usize) -> Self {
         let rows: BTreeMap<TaskId, &TaskRow> = rows.iter().map(|row| (row.id, row)).collect();
         let layers = plan.layers.iter().zip(0..).map(|(layer, number)| {
             let tasks = layer.tasks.iter().zip(0..).map(|(task, index)| {
@@ -119,6 +123,7 @@ impl JobView {
         });
         self.layers = Some(layers.collect());
         self.in_doubt = Some(in_doubt);
+        self.on_failure = Some(on_failure(terms));
         self
     }
 
@@ -140,6 +145,7 @@ impl JobView {
             ("error", error.map(ErrorView::why).unwrap_or_default()),
             ("calls", calls.collect::<Vec<_>>().join("; ")),
             ("in doubt", in_doubt),
+            ("on failure", self.on_failure.clone().unwrap_or_default()),
         ]);
         let titles = ["LAYER", "TASK", "STATE", "ATTEMPT", "TOOK", "WHY"];
         let layers = self.layers.iter().flatten();
@@ -200,6 +206,19 @@ impl TaskView {
             self.error.as_ref().map(ErrorView::why).unwrap_or_default(),
         ]
     }
+}
+
+/// As it is given on the command line, and what comes after.
+fn on_failure(terms: Terms) -> String {
+    let mut text = match terms.policy {
+        Policy::All => "stop".to_owned(),
+        Policy::KeepGoing => "go-on".to_owned(),
+        Policy::AtLeast(nodes) => format!("at-least={nodes}"),
+    };
+    if terms.undo {
+        text += ", then roll back";
+    }
+    text
 }
 
 fn task_state(state: &TaskState) -> &'static str {

@@ -144,6 +144,66 @@ fn an_upgrade_that_fails_names_the_ways_on_and_back_and_both_work() {
     }
 }
 
+/// A cluster of two nodes, an upgrade of which fails on the second one; the arguments that ask for it, undone.
+fn failing_upgrade(here: &Installation) -> [&'static str; 7] {
+    push_next(here);
+    let plan = here.json(&["plan", "upgrade", "one", "--to", "1.1.0", "--rollback-on-failure"]);
+    let second = format!("fail-{}-1.1.0", plan["version"]["nodes"][1].as_str().unwrap());
+    fs::write(here.path(&second), "").unwrap();
+    ["cluster", "upgrade", "one", "--to", "1.1.0", "--no-backup", "--rollback-on-failure"]
+}
+
+fn assert_rolled_back(here: &Installation) {
+    let one = describe(here);
+    assert_eq!((&one["app"], &one["health"]["state"]), (&"tiny@1.0.0".into(), &"healthy".into()));
+    let jobs = here.json(&["job", "list"]);
+    let word = |job: &serde_json::Value, key: &str| job[key].as_str().unwrap().to_owned();
+    let jobs = jobs.as_array().unwrap().iter().map(|job| word(job, "action") + " " + &word(job, "state"));
+    assert_eq!(jobs.collect::<Vec<_>>(), ["rollback succeeded", "upgrade failed", "create succeeded"]);
+    let events = here.data(&["events", "--job", "j-2"]);
+    assert!(events.contains("followed  by j-3, which rolls `one` back"), "{events}");
+}
+
+#[test]
+fn an_upgrade_that_fails_is_rolled_back_by_itself() {
+    let here = cluster_of(2);
+    let upgrade = failing_upgrade(&here);
+    let failed = here.run(&upgrade);
+    assert_eq!(failed.status.code(), Some(1), "{}", said(&failed));
+    let text = said(&failed);
+    assert!(text.contains("next      it is rolled back by itself"), "{text}");
+    assert!(text.contains("undo      job j-3 rolls one back"), "{text}");
+    assert!(text.contains("done      1.1.0 -> 1.0.0; 2/2 nodes healthy in "), "{text}");
+    assert_rolled_back(&here);
+    assert!(here.data(&["job", "describe", "j-2"]).contains("stop, then roll back"));
+}
+
+#[test]
+fn it_is_rolled_back_also_when_nobody_follows_and_the_executor_was_killed() {
+    let here = cluster_of(2);
+    let upgrade = failing_upgrade(&here);
+    here.hold();
+    here.data(&[&upgrade[..], &["--detach"]].concat());
+    here.until_held();
+    send(here.executor().unwrap(), Signal::KILL);
+    here.release();
+    // Whoever looks at it first has it go on. That it fails is no news.
+    here.run(&["job", "watch", "j-2"]);
+    assert_rolled_back(&here);
+}
+
+#[test]
+fn a_job_goes_on_without_the_node_that_failed_if_it_may() {
+    let here = cluster_of(2);
+    fs::write(here.path("fail-web-1"), "").unwrap();
+    for (policy, code) in [("stop", 1), ("at-least=2", 1), ("at-least=1", 9), ("go-on", 9)] {
+        let done = here.run(&["cluster", "restart", "one", "--on-failure", policy]);
+        assert_eq!(done.status.code(), Some(code), "{policy}: {}", said(&done));
+    }
+    let shown = here.json(&["job", "describe", "j-4"]);
+    assert_eq!((&shown["onFailure"], &shown["state"]), (&"at-least=1".into(), &"succeeded".into()));
+}
+
 #[test]
 fn kept_volumes_can_be_taken_over_and_a_purge_leaves_nothing() {
     let here = cluster_of(1);
@@ -154,6 +214,16 @@ fn kept_volumes_can_be_taken_over_and_a_purge_leaves_nothing() {
     assert_success(&purged);
     assert!(said(&purged).contains("done      two deleted and forgotten in "), "{}", said(&purged));
     assert!(said(&purged).contains("clean     0 instances, 0 volumes left on `local`"), "{}", said(&purged));
+    // What was deleted before can be forgotten later.
+    let purged = here.run(&["cluster", "delete", "one", "--yes", "--purge"]);
+    assert_success(&purged);
+    let all = here.json(&["cluster", "list", "--deleted"]);
+    assert!(all.as_array().unwrap().iter().all(|cluster| cluster["status"] == "ceased"), "{all}");
+    assert_eq!(here.data(&["job", "list", "-o", "name"]).lines().count(), 2, "the last one of each");
+    let pruned = here.run(&["job", "prune", "--older-than", "0", "--from-now-on"]);
+    assert!(said(&pruned).contains("from now on those older than 0 days are"), "{}", said(&pruned));
+    assert_eq!(here.data(&["job", "list", "-o", "name"]).lines().count(), 1);
+    assert_eq!(here.json(&["doctor"])["jobsKeptDays"], 0);
 }
 
 #[test]

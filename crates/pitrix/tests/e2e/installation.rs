@@ -54,8 +54,8 @@ impl Installation {
     }
 
     /// One role with a disk. Its service is a process that sleeps; on the way it does what the files in the
-    /// test's directory say: `hold` lets it say `held` and wait, `fail` makes it exit with 7, and `fail-NODE` does so
-    /// on one node.
+    /// test's directory say: `hold` lets it say `held` and wait, `fail` makes it exit with 7, `fail-NODE` does so on
+    /// one node, and `fail-NODE-VERSION` there in that version.
     fn write_package(&self, version: &str, more: &str) {
         let tiny = self.path("tiny");
         fs::create_dir_all(tiny.join("templates")).unwrap();
@@ -105,7 +105,7 @@ if [ -e hold ]; then
     touch held
     while [ -e hold ]; do sleep 0.02; done
 fi
-[ ! -e fail ] && [ ! -e "fail-{{ self.node_id }}" ] || { echo 'no luck today' >&2; exit 7; }
+[ ! -e fail ] && [ ! -e "fail-{{ self.node_id }}" ] && [ ! -e "fail-{{ self.node_id }}-VERSION" ] || { echo 'no luck today' >&2; exit 7; }
 case "$1" in
 start)
     alive || { sleep 1000000 </dev/null >/dev/null 2>&1 & echo $! > "$data/pid"; }
@@ -118,7 +118,10 @@ stop)
 backup) echo "$PITRIX_PARAM_NAME: $(wc -l < "$data/starts") starts, {{ env.word }}" ;;
 esac
 "#;
-        write("templates/tiny.sh.tera", &script.replace("TEST_DIR", &self.at("")));
+        write(
+            "templates/tiny.sh.tera",
+            &script.replace("TEST_DIR", &self.at("")).replace("VERSION", version),
+        );
     }
 
     /// The next services say that they are under way and wait.

@@ -41,6 +41,9 @@ pub struct Cluster {
     /// What it was before its newest upgrade was accepted: where a rollback leads. Gone once one has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Box<ClusterSpec>>,
+    /// The nodes that a move to another version has begun with and not finished. Empty once one succeeds.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unsettled: BTreeSet<NodeId>,
 }
 
 impl Cluster {
@@ -61,6 +64,7 @@ impl Cluster {
             last_error: None,
             joining: BTreeSet::new(),
             previous: None,
+            unsettled: BTreeSet::new(),
         }
     }
 

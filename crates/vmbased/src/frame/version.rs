@@ -6,11 +6,12 @@ use super::nodes::{NodeView, as_configured, those};
 use super::services::{services, starts, stops};
 use super::{all_in_service, attempt};
 use provider_core::{Change, ClusterSpec, Error, Layer, Result, ServiceName};
-use std::{cmp::Reverse, iter::once};
+use std::cmp::Reverse;
 
 pub(super) fn upgrade(change: &Change, with_backup: bool) -> Result<Vec<Layer>> {
     let nodes = all_in_service(change)?;
-    let is_begun = nodes.iter().any(|node| node.app() == Some(&change.after.app));
+    let is_there = |node: &NodeView<'_>| node.app() == Some(&change.after.app);
+    let is_begun = !change.before.unsettled.is_empty() || nodes.iter().any(is_there);
     let mut layers = Vec::new();
     if with_backup && !is_begun {
         layers = services("backup", &as_configured(change), &ServiceName::Backup, |_| true);
@@ -48,10 +49,7 @@ fn roll(
 
 /// The nodes to work on, in order: those first that others don't start after, in a role the replicas first.
 ///
-/// A job that was cut short went the same way through the nodes, from the version before it to its own. Up to where
-/// it came all have one version, from there the other, and the nodes on both sides of that border may be half done.
-/// So a node is left alone when it and its neighbours have the wanted version; beyond the first and the last
-/// stand the version that is on record for the cluster and the one before.
+/// A node is left alone when it has the wanted version and no job that was cut short has left it half done.
 fn due<'a>(change: &Change, nodes: &[NodeView<'a>], newer: &ClusterSpec) -> Vec<NodeView<'a>> {
     let mut nodes = those(nodes, |node| node.agent_role().is_some());
     nodes.sort_by_key(|node| {
@@ -60,12 +58,8 @@ fn due<'a>(change: &Change, nodes: &[NodeView<'a>], newer: &ClusterSpec) -> Vec<
         (Reverse(order), node.role().map(|(role, _)| role), !node.is_replica())
     });
     let Change { before, after, .. } = change;
-    let is_there: Vec<_> = once(before.spec.app == after.app)
-        .chain(nodes.iter().map(|node| node.app() == Some(&after.app)))
-        .chain(once(before.previous.as_ref().is_none_or(|previous| previous.app == after.app)))
-        .collect();
-    let is_settled = |at: usize| is_there[at..at + 3].iter().all(|is_there| *is_there);
-    nodes.into_iter().enumerate().filter(|(at, _)| !is_settled(*at)).map(|(_, node)| node).collect()
+    nodes.retain(|node| node.app() != Some(&after.app) || before.unsettled.contains(node.id));
+    nodes
 }
 
 fn refuse_other_nodes(change: &Change) -> Result<()> {

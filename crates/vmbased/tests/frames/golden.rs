@@ -2,7 +2,7 @@
 
 use crate::fixture::{CREATE, DELETE, Role, START, STOP, change, cluster, cmd, facts, role};
 use crate::prose::prose;
-use crate::world::{Step, accept, carry_out, forget_nodes, run_layer};
+use crate::world::{Step, accept, carry_out, fail, run_layer};
 use insta::assert_snapshot;
 use provider_core::{
     Action, Cluster, ErrorKind, Facts, Headroom, Node, NodeStatus, Plan, Service, ServiceName, Shortfall,
@@ -47,7 +47,7 @@ pub(crate) fn run_some(cluster: &mut Cluster, action: &Action, layers: usize) {
     for layer in &job.plan.layers[..layers] {
         run_layer(cluster, &job, layer, |_| Step::Done);
     }
-    forget_nodes(cluster);
+    fail(cluster, &job, layers);
 }
 
 /// The sample package of the domain brief.

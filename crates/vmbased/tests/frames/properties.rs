@@ -1,7 +1,7 @@
 //! What holds for every plan, whatever the cluster and however often a job was cut short before.
 
 use crate::fixture::{CREATE, DELETE, Role, START, STOP, change, cluster, cmd, facts, resize, role};
-use crate::world::{Step, accept, carry_out, forget_nodes, is_whole, run_layer};
+use crate::world::{Step, accept, carry_out, fail, is_whole, run_layer};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -30,8 +30,9 @@ fn cut_short(cluster: &mut Cluster, cut: &Cut) {
         return;
     }
     let Ok(job) = accept(cluster, change(cluster, &action), found(cluster, cut.seed)) else { return };
+    let mut last = 0;
     if !job.plan.is_empty() {
-        let last = cut.layer.index(job.plan.layers.len());
+        last = cut.layer.index(job.plan.layers.len());
         for layer in &job.plan.layers[..last] {
             // Whatever may fail does, and the job goes on.
             run_layer(cluster, &job, layer, |task| {
@@ -40,7 +41,7 @@ fn cut_short(cluster: &mut Cluster, cut: &Cut) {
         }
         run_layer(cluster, &job, &job.plan.layers[last], |task| cut.steps[task % cut.steps.len()]);
     }
-    forget_nodes(cluster);
+    fail(cluster, &job, last);
 }
 
 /// An action of this kind that fits `cluster`; `seed` stands for its parameters.

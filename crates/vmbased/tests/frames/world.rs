@@ -4,7 +4,7 @@ use crate::fixture::change;
 use provider_core::{
     Action, AgentVerb, AttachedVolume, Change, Cluster, ClusterStatus, Directive, Fact, Facts, Handle,
     InstanceReady, InstanceState, InstanceVerb, Layer, NodeStatus, Plan, Report, ResourceId, Result, Task,
-    VolumeReady, VolumeVerb, Work, record,
+    VolumeReady, VolumeVerb, Work, record, record_half_moved,
 };
 use vmbased::frame::plan;
 
@@ -45,6 +45,17 @@ pub(crate) fn accept(cluster: &mut Cluster, change: Change, facts: Facts) -> Res
     Ok(Job { change, plan })
 }
 
+/// The end of a job that came through its first `layers` layers and failed in the next one.
+pub(crate) fn fail(cluster: &mut Cluster, job: &Job, layers: usize) {
+    if matches!(job.change.action, Action::UpgradeCluster { .. } | Action::RollbackCluster { .. }) {
+        record_half_moved(&mut cluster.unsettled, &job.plan, |task| {
+            let layer = task.layer as usize;
+            (layer <= layers).then_some(layer < layers)
+        });
+    }
+    forget_nodes(cluster);
+}
+
 /// What the end of a job, good or bad, leaves of nodes that are wanted no more.
 pub(crate) fn forget_nodes(cluster: &mut Cluster) {
     let wanted = &cluster.spec.nodes;
@@ -63,6 +74,7 @@ pub(crate) fn carry_out(cluster: &mut Cluster, action: &Action, facts: Facts) ->
         cluster.status = status;
     }
     cluster.joining.clear();
+    cluster.unsettled.clear();
     forget_nodes(cluster);
     job.plan
 }

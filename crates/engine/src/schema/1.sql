@@ -1,4 +1,4 @@
--- The whole state of an installation. A change raises user_version here and in store/open.rs.
+-- The whole state of an installation. A change is a file of its own, with the next number; see store/open.rs.
 -- Documents (doc, plan, fold, error, handle, body of event) carry their kind and version.
 
 CREATE TABLE meta (
