@@ -64,6 +64,18 @@ impl Witness {
         serde_json::from_str(&json).ok()
     }
 
+    /// Version and status of the stored revisions of a release.
+    pub fn releases(&self, release: &str) -> Vec<(String, String)> {
+        let selector = format!("owner=helm,name={release}");
+        let json = self.kubectl(&["get", "secret", "-l", &selector, "-o", "json"]).expect("kubectl can list");
+        let list: Value = serde_json::from_str(&json).expect("it is JSON");
+        let label = |o: &Value, name: &str| o["metadata"]["labels"][name].as_str().unwrap_or("").to_owned();
+        let items = list["items"].as_array().expect("it is a list").iter();
+        let mut releases: Vec<_> = items.map(|o| (label(o, "version"), label(o, "status"))).collect();
+        releases.sort();
+        releases
+    }
+
     /// The names of the objects of these kinds that carry the mark of a release.
     pub fn owned(&self, release: &str) -> Vec<String> {
         let kinds = "deploy,statefulset,daemonset,configmap,secret,service,job,persistentvolumeclaim";
