@@ -1,6 +1,9 @@
 //! Whose an object is: Helm's label and annotations.
 
-use crate::{api::ObjectRef, manifest::{annotation, text}};
+use crate::{
+    api::ObjectRef,
+    manifest::{annotation, text},
+};
 use provider_core::Error;
 use serde_json::{Map, Value, json};
 
@@ -49,7 +52,8 @@ pub fn refuse(object: &ObjectRef, why: &str) -> Error {
 }
 
 /// What to do about an object that belongs to something else.
-pub const HINT: &str = "delete it, give the release another name, or label and annotate it as the release's own";
+pub const HINT: &str =
+    "delete it, give the release another name, or label and annotate it as the release's own";
 
 /// Whether an object is one that a call made; `token` is in its annotations.
 pub fn is_made_by(live: &Value, token: &str) -> bool {
@@ -65,6 +69,7 @@ mod tests {
 
     #[test]
     fn an_object_is_a_releases_own_only_with_all_three_marks() {
+        #[allow(clippy::needless_pass_by_value, reason = "rows of a table read better")]
         fn check(labels: Value, annotations: Value, want: Option<&str>) {
             let live = json!({ "metadata": { "labels": labels, "annotations": annotations } });
             assert_eq!(stranger(&live, "web", "shop").as_deref(), want);
@@ -75,7 +80,11 @@ mod tests {
         check(json!(null), of("web", "shop"), Some("it is there already, and no release owns it"));
         check(helm.clone(), of("web", "x"), Some("it belongs to the release `web` in the namespace `x`"));
         check(helm, json!(null), Some("it is there already, and no release owns it"));
-        check(json!({ MANAGED_BY: "kustomize" }), json!({}), Some("it is there already, managed by `kustomize`"));
+        check(
+            json!({ MANAGED_BY: "kustomize" }),
+            json!({}),
+            Some("it is there already, managed by `kustomize`"),
+        );
     }
 
     #[test]

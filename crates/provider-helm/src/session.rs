@@ -23,11 +23,14 @@ pub struct Connections {
     open: Mutex<HashMap<String, Connection>>,
 }
 
+/// By name and revision.
+type Releases = HashMap<(String, u32), Arc<Loaded>>;
+
 #[derive(Clone)]
 struct Connection {
     api: Api,
     watches: Arc<Watches>,
-    releases: Arc<Mutex<HashMap<(String, u32), Arc<Loaded>>>>,
+    releases: Arc<Mutex<Releases>>,
     /// The resource version that each object had when this process last changed it.
     applied: Arc<Mutex<HashMap<String, u64>>>,
 }
@@ -49,7 +52,11 @@ impl Connections {
     /// As [`Api::connect`].
     pub async fn session(&self, cx: &Look) -> Result<Arc<Session>> {
         let mut hash = Sha256::new();
-        for part in [cx.runtime.endpoint.as_str(), cx.runtime.zone.as_str(), cx.credential.field("kubeconfig")?.expose()] {
+        for part in [
+            cx.runtime.endpoint.as_str(),
+            cx.runtime.zone.as_str(),
+            cx.credential.field("kubeconfig")?.expose(),
+        ] {
             hash.update(part.len().to_le_bytes());
             hash.update(part);
         }
@@ -59,7 +66,12 @@ impl Connections {
             Some(connection) => connection,
             None => {
                 let api = Api::connect(cx).await?;
-                let new = Connection { api, watches: Arc::default(), releases: Arc::default(), applied: Arc::default() };
+                let new = Connection {
+                    api,
+                    watches: Arc::default(),
+                    releases: Arc::default(),
+                    applied: Arc::default(),
+                };
                 let mut open = lock(&self.open);
                 if open.len() >= KEPT {
                     open.clear();
@@ -112,10 +124,15 @@ impl Loaded {
     pub fn object(&self, at: &ObjectRef) -> Result<&Value> {
         let is = |object: &&Value| {
             let of = ObjectRef::of(at.resource.clone(), object, &self.release.namespace);
-            manifest::text(object, "/kind") == Some(at.kind()) && of.name == at.name && of.namespace == at.namespace
+            manifest::text(object, "/kind") == Some(at.kind())
+                && of.name == at.name
+                && of.namespace == at.namespace
         };
         self.objects.iter().find(is).ok_or_else(|| {
-            Error::not_found(format!("revision {} of `{}` has no {at}", self.release.version, self.release.name))
+            Error::not_found(format!(
+                "revision {} of `{}` has no {at}",
+                self.release.version, self.release.name
+            ))
         })
     }
 }
@@ -164,7 +181,10 @@ impl Session {
         }
         let path = format!("{}/{}", self.secrets_path(), release::secret_name(name, revision));
         let secret = self.api().get(&path).await?.ok_or_else(|| {
-            Error::not_found(format!("revision {revision} of the release `{name}` is not in the namespace `{}`", self.namespace()))
+            Error::not_found(format!(
+                "revision {revision} of the release `{name}` is not in the namespace `{}`",
+                self.namespace()
+            ))
         })?;
         let loaded = Arc::new(Loaded::new(release_in(&secret)?)?);
         self.keep(loaded.clone());

@@ -89,7 +89,9 @@ impl Wanted {
 pub fn digest(release: &Release, seed: &Secret) -> String {
     let mut hash = Sha256::new();
     hash.update(seed.expose());
-    for text in [release.manifest.as_str()].into_iter().chain(release.hooks.iter().map(|h| h.manifest.as_str())) {
+    for text in
+        [release.manifest.as_str()].into_iter().chain(release.hooks.iter().map(|h| h.manifest.as_str()))
+    {
         hash.update(text.len().to_le_bytes());
         hash.update(text);
     }

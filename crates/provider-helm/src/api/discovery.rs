@@ -6,7 +6,8 @@ use provider_core::Result;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
+const AGGREGATED: &str =
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
 
 /// The kinds that a server has.
 #[derive(Clone, Debug, Default)]
@@ -38,10 +39,12 @@ impl Discovery {
             let name = group.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
             for version in array(group, "versions") {
                 let version_name = string(version, "version");
-                let api_version = if name.is_empty() { version_name.to_owned() } else { format!("{name}/{version_name}") };
+                let api_version =
+                    if name.is_empty() { version_name.to_owned() } else { format!("{name}/{version_name}") };
                 self.groups.insert(api_version.clone());
                 for resource in array(version, "resources") {
-                    let kind = resource.pointer("/responseKind/kind").and_then(Value::as_str).unwrap_or_default();
+                    let kind =
+                        resource.pointer("/responseKind/kind").and_then(Value::as_str).unwrap_or_default();
                     let namespaced = string(resource, "scope") == "Namespaced";
                     self.add(&api_version, kind, string(resource, "resource"), namespaced);
                 }
@@ -50,9 +53,11 @@ impl Discovery {
     }
 
     async fn add_old(&mut self, api: &Api, root: &str, list: &Value) -> Result<()> {
-        let mut versions: Vec<String> = array(list, "versions").filter_map(Value::as_str).map(str::to_owned).collect();
+        let mut versions: Vec<String> =
+            array(list, "versions").filter_map(Value::as_str).map(str::to_owned).collect();
         for group in array(list, "groups") {
-            versions.extend(array(group, "versions").map(|version| string(version, "groupVersion").to_owned()));
+            versions
+                .extend(array(group, "versions").map(|version| string(version, "groupVersion").to_owned()));
         }
         for api_version in versions {
             // A group whose server is down is left out: only who needs it misses it.

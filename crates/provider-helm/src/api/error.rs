@@ -127,7 +127,8 @@ mod tests {
             causes: vec![cause],
             retry_after_seconds: 0,
         };
-        let status = Status::failure("Apply failed with 1 conflict", "Conflict").with_code(409).with_details(details);
+        let status =
+            Status::failure("Apply failed with 1 conflict", "Conflict").with_code(409).with_details(details);
         let error = classify("applying ConfigMap/x", &kube::Error::Api(status.boxed()));
         assert_eq!(error.causes(), [".data.a: conflict with \"kubectl\" using v1"]);
     }

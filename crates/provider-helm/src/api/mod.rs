@@ -167,7 +167,8 @@ impl Api {
     /// As [`classify`] says; `Conflict` when it is there already.
     pub async fn create(&self, path: &str, body: &Value) -> Result<Value> {
         let full = format!("{path}?fieldManager={MANAGER}");
-        let sent = self.request(Method::POST, &full, "application/json", Some(("application/json", body))).await;
+        let sent =
+            self.request(Method::POST, &full, "application/json", Some(("application/json", body))).await;
         sent.map_err(|e| {
             let name = body.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
             classify(format!("creating {} {name}", last_part(path)), &e)
@@ -179,7 +180,8 @@ impl Api {
     /// # Errors
     /// As [`get`](Self::get).
     pub async fn ask(&self, path: &str, body: &Value) -> Result<Value> {
-        let sent = self.request(Method::POST, path, "application/json", Some(("application/json", body))).await;
+        let sent =
+            self.request(Method::POST, path, "application/json", Some(("application/json", body))).await;
         sent.map_err(|e| reading(classify(format!("asking {}", last_part(path)), &e)))
     }
 
@@ -193,7 +195,8 @@ impl Api {
         if let Some(uid) = uid {
             body["preconditions"] = json!({ "uid": uid });
         }
-        let sent = self.request(Method::DELETE, path, "application/json", Some(("application/json", &body))).await;
+        let sent =
+            self.request(Method::DELETE, path, "application/json", Some(("application/json", &body))).await;
         match sent {
             // What still has to be finished comes back as it is.
             Ok(answer) => Ok(answer.get("kind").is_some_and(|kind| kind == "Status")),
@@ -209,9 +212,9 @@ impl Api {
     pub async fn version(&self) -> Result<String> {
         let info = self.get("/version").await?.unwrap_or_default();
         let version = info.get("gitVersion").and_then(Value::as_str);
-        version.map(str::to_owned).ok_or_else(|| {
-            Error::new(ErrorKind::Unavailable, "the server does not say which version it has")
-        })
+        version
+            .map(str::to_owned)
+            .ok_or_else(|| Error::new(ErrorKind::Unavailable, "the server does not say which version it has"))
     }
 
     pub(crate) async fn request(

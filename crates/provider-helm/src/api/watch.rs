@@ -28,7 +28,13 @@ pub struct Watches {
 impl Watches {
     /// The watch of all objects of `resource` in `namespace`; opened if need be. Those that nobody has looked at for
     /// a while are closed.
-    pub fn shelf(&self, api: &Api, resource: &Resource, namespace: Option<&str>, now: Timestamp) -> Arc<Shelf> {
+    pub fn shelf(
+        &self,
+        api: &Api,
+        resource: &Resource,
+        namespace: Option<&str>,
+        now: Timestamp,
+    ) -> Arc<Shelf> {
         let mut open = lock(&self.open);
         open.retain(|_, (_, used)| now.since(*used) < IDLE);
         let entry = open
@@ -188,13 +194,16 @@ fn problem(error: &watcher::Error, path: &str) -> Option<Error> {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))
         | watcher::Error::WatchFailed(kube::Error::Api(status)) => status,
-        other => return Some(Error::new(ErrorKind::Unavailable, format!("watching {path}")).caused_by(other)),
+        other => {
+            return Some(Error::new(ErrorKind::Unavailable, format!("watching {path}")).caused_by(other));
+        }
     };
     Some(from_status(status, path))
 }
 
 fn from_status(status: &kube::core::Status, path: &str) -> Error {
-    let error = super::error::classify(format!("watching {path}"), &kube::Error::Api(Box::new(status.clone())));
+    let error =
+        super::error::classify(format!("watching {path}"), &kube::Error::Api(Box::new(status.clone())));
     match error.kind() {
         ErrorKind::Unauthorized => error,
         _ => error.into_kind(ErrorKind::Unavailable),

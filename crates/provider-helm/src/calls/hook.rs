@@ -54,29 +54,37 @@ impl RunHook {
         let loaded = session.load(&self.release, self.revision).await?;
         let hook = loaded.release.hooks.get(self.index).filter(|hook| hook.name == self.object.name);
         let hook = hook.ok_or_else(|| {
-            Error::not_found(format!("revision {} of `{}` has no hook {}", self.revision, self.release, self.object))
+            Error::not_found(format!(
+                "revision {} of `{}` has no hook {}",
+                self.revision, self.release, self.object
+            ))
         })?;
         let api = session.api();
         if hook.deletes(DeletePolicy::BeforeHookCreation) {
             api.delete(&self.object.path(), None).await?;
         }
-        let mut body = manifest::objects(&hook.manifest)?.into_iter().next().ok_or_else(|| {
-            Error::invalid(format!("the hook {} is empty", self.object))
-        })?;
+        let mut body = manifest::objects(&hook.manifest)?
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::invalid(format!("the hook {} is empty", self.object)))?;
         ownership::put(&mut body, "annotations", ownership::TOKEN, token.as_str());
         let how = ApplyOptions { create_only: true, ..ApplyOptions::default() };
         match api.apply(&self.object, &body, how).await {
             Err(error) if error.kind() == ErrorKind::Conflict => {
                 let live = api.get(&self.object.path()).await?.unwrap_or_default();
                 if text(&live, "/metadata/deletionTimestamp").is_some() || live.is_null() {
-                    let message = format!("running the hook {}: the one before is still being deleted", self.object);
+                    let message =
+                        format!("running the hook {}: the one before is still being deleted", self.object);
                     return Err(Error::unavailable(message));
                 }
                 if hook.kind == "CustomResourceDefinition" {
                     return Ok(());
                 }
-                Err(Error::conflict(format!("running the hook {}: there is such an object already", self.object))
-                    .hint("delete it, or give the hook the delete policy `before-hook-creation`"))
+                Err(Error::conflict(format!(
+                    "running the hook {}: there is such an object already",
+                    self.object
+                ))
+                .hint("delete it, or give the hook the delete policy `before-hook-creation`"))
             }
             other => other.map(|live| session.note_applied(&self.object.path(), &live)),
         }

@@ -1,7 +1,6 @@
 //! Calls about the record of a release in the cluster.
 
 use crate::{
-
     provider::Findings,
     release::{self, Release, ReleaseStatus},
     render::HookEvent,
@@ -58,7 +57,8 @@ impl CloudCall for ClaimRelease {
     async fn find(session: &Session, token: &Token, items: &[Self]) -> Result<Option<Vec<Result<()>>>> {
         let mut results = Vec::new();
         for item in items {
-            let path = format!("{}/{}", session.secrets_path(), release::secret_name(&item.release, item.revision));
+            let path =
+                format!("{}/{}", session.secrets_path(), release::secret_name(&item.release, item.revision));
             match session.api().get(&path).await? {
                 None => return Ok(None),
                 Some(secret) if crate::ownership::is_made_by(&secret, token.as_str()) => results.push(Ok(())),
@@ -209,7 +209,8 @@ impl UpdateRelease {
             settle(session, &self.release, *revision, ReleaseStatus::Superseded, "").await?;
         }
         for revision in &self.forgotten {
-            let path = format!("{}/{}", session.secrets_path(), release::secret_name(&self.release, *revision));
+            let path =
+                format!("{}/{}", session.secrets_path(), release::secret_name(&self.release, *revision));
             session.api().delete(&path, None).await?;
         }
         Ok(())
@@ -269,7 +270,8 @@ impl CloudCall for PurgeRelease {
             session.forget(&item.release);
             let mut result = Ok(());
             for revision in &item.revisions {
-                let path = format!("{}/{}", session.secrets_path(), release::secret_name(&item.release, *revision));
+                let path =
+                    format!("{}/{}", session.secrets_path(), release::secret_name(&item.release, *revision));
                 result = result.and(session.api().delete(&path, None).await.map(|_| ()));
             }
             results.push(result);
@@ -283,7 +285,6 @@ impl CloudCall for PurgeRelease {
 }
 
 /// A moment as Go writes it.
-pub fn rfc3339(at: Timestamp) -> String {
+fn rfc3339(at: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| String::new(), |at| at.to_string())
 }
-

@@ -47,15 +47,23 @@ impl CloudCall for ChangeRunning {
     const MAX: usize = BATCH;
 
     async fn send(session: &Session, token: &Token, items: &[Self]) -> Result<Vec<Result<()>>> {
-        Ok(each(items.iter().map(|item| async move {
-            let (api, path) = (session.api(), item.object.path());
-            let Some(live) = api.get(&path).await? else { return Ok(()) };
-            let Some(patch) = item.patch(&live, token) else { return Ok(()) };
-            match api.merge(&path, OUR_MANAGER, &patch).await {
-                Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-                other => other.map(|live| session.note_applied(&path, &live)),
-            }
-        }.boxed()).collect())
+        Ok(each(
+            items
+                .iter()
+                .map(|item| {
+                    async move {
+                        let (api, path) = (session.api(), item.object.path());
+                        let Some(live) = api.get(&path).await? else { return Ok(()) };
+                        let Some(patch) = item.patch(&live, token) else { return Ok(()) };
+                        match api.merge(&path, OUR_MANAGER, &patch).await {
+                            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                            other => other.map(|live| session.note_applied(&path, &live)),
+                        }
+                    }
+                    .boxed()
+                })
+                .collect(),
+        )
         .await)
     }
 
@@ -110,7 +118,9 @@ impl ChangeRunning {
 pub fn can_stop(group: &str, kind: &str) -> bool {
     matches!(
         (group, kind),
-        ("apps", "Deployment" | "StatefulSet" | "ReplicaSet") | ("", "ReplicationController") | ("batch", "CronJob")
+        ("apps", "Deployment" | "StatefulSet" | "ReplicaSet")
+            | ("", "ReplicationController")
+            | ("batch", "CronJob")
     )
 }
 
@@ -121,18 +131,35 @@ mod tests {
 
     #[test]
     fn a_stop_remembers_what_a_start_brings_back() {
+        #[allow(clippy::needless_pass_by_value, reason = "rows of a table read better")]
         fn check(kind: &str, change: Change, live: Value, want: Option<Value>) {
-            let resource = Resource { api_version: "apps/v1".into(), kind: kind.into(), plural: "x".into(), namespaced: true };
+            let resource = Resource {
+                api_version: "apps/v1".into(),
+                kind: kind.into(),
+                plural: "x".into(),
+                namespaced: true,
+            };
             let object = ObjectRef { resource, namespace: Some("n".into()), name: "web".into() };
             let call = ChangeRunning { object, change, replicas: Some(2) };
             let patch = call.patch(&live, &Token::new("t"));
             assert_eq!(patch.as_ref().map(|p| &p["spec"]), want.as_ref(), "{change:?} {live}");
         }
-        let stopped = |n: &str| json!({ "metadata": { "annotations": { REPLICAS: n } }, "spec": { "replicas": 0 } });
-        check("Deployment", Change::Stop, json!({ "spec": { "replicas": 3 } }), Some(json!({ "replicas": 0 })));
+        let stopped =
+            |n: &str| json!({ "metadata": { "annotations": { REPLICAS: n } }, "spec": { "replicas": 0 } });
+        check(
+            "Deployment",
+            Change::Stop,
+            json!({ "spec": { "replicas": 3 } }),
+            Some(json!({ "replicas": 0 })),
+        );
         check("Deployment", Change::Stop, stopped("3"), None);
         check("Deployment", Change::Start, stopped("3"), Some(json!({ "replicas": 3 })));
-        check("Deployment", Change::Start, json!({ "spec": { "replicas": 0 } }), Some(json!({ "replicas": 2 })));
+        check(
+            "Deployment",
+            Change::Start,
+            json!({ "spec": { "replicas": 0 } }),
+            Some(json!({ "replicas": 2 })),
+        );
         check("Deployment", Change::Start, json!({ "spec": { "replicas": 1 } }), None);
         check("CronJob", Change::Stop, json!({ "spec": {} }), Some(json!({ "suspend": true })));
         check("CronJob", Change::Start, json!({ "spec": { "suspend": true } }), None);

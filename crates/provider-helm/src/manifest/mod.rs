@@ -56,11 +56,12 @@ fn flatten(document: Value, into: &mut Vec<Value>) -> Result<()> {
         return Ok(());
     }
     let has = |pointer| text(&document, pointer).is_some_and(|text| !text.is_empty());
-    let lacks: Vec<_> = [("/apiVersion", "apiVersion"), ("/kind", "kind"), ("/metadata/name", "metadata.name")]
-        .into_iter()
-        .filter(|(pointer, _)| !has(pointer))
-        .map(|(_, key)| key)
-        .collect();
+    let lacks: Vec<_> =
+        [("/apiVersion", "apiVersion"), ("/kind", "kind"), ("/metadata/name", "metadata.name")]
+            .into_iter()
+            .filter(|(pointer, _)| !has(pointer))
+            .map(|(_, key)| key)
+            .collect();
     if lacks.is_empty() {
         into.push(document);
         return Ok(());

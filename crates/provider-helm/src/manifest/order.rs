@@ -69,14 +69,25 @@ pub fn install_phase(kind: &str) -> Phase {
         "NetworkPolicy" | "ResourceQuota" | "LimitRange" | "PodSecurityPolicy" | "PodDisruptionBudget" => {
             Phase::Limits
         }
-        "ServiceAccount" | "Secret" | "ConfigMap" | "StorageClass" | "PersistentVolume"
+        "ServiceAccount"
+        | "Secret"
+        | "ConfigMap"
+        | "StorageClass"
+        | "PersistentVolume"
         | "PersistentVolumeClaim" => Phase::Configuration,
         "CustomResourceDefinition" => Phase::Definitions,
         "ClusterRole" | "Role" => Phase::Roles,
         "ClusterRoleBinding" | "RoleBinding" => Phase::Bindings,
         "Service" => Phase::Services,
-        "DaemonSet" | "Pod" | "ReplicationController" | "ReplicaSet" | "Deployment"
-        | "HorizontalPodAutoscaler" | "StatefulSet" | "Job" | "CronJob" => Phase::Workloads,
+        "DaemonSet"
+        | "Pod"
+        | "ReplicationController"
+        | "ReplicaSet"
+        | "Deployment"
+        | "HorizontalPodAutoscaler"
+        | "StatefulSet"
+        | "Job"
+        | "CronJob" => Phase::Workloads,
         "IngressClass" | "Ingress" | "APIService" => Phase::Routes,
         "MutatingWebhookConfiguration" | LAST_KNOWN => Phase::Webhooks,
         _ => Phase::Others,

@@ -47,7 +47,9 @@ impl Workload {
         let pod = match kind {
             "Pod" => Some(spec),
             "CronJob" => spec.pointer("/jobTemplate/spec/template/spec"),
-            _ => spec.pointer("/template/spec").filter(|pod| pod.get("containers").is_some_and(Value::is_array)),
+            _ => spec
+                .pointer("/template/spec")
+                .filter(|pod| pod.get("containers").is_some_and(Value::is_array)),
         };
         let replicas = spec.get("replicas").and_then(whole);
         let built_in = is_built_in(text(object, "/apiVersion").unwrap_or_default());

@@ -1,6 +1,9 @@
 //! What may stand in the way of applying objects: their names, rights, and quotas.
 
-use super::{check::shortfall, findings::{Findings, Found}};
+use super::{
+    check::shortfall,
+    findings::{Findings, Found},
+};
 use crate::{
     api::Resource,
     manifest::Workload,
@@ -14,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 type Wanted<'a> = [(&'a Found, &'a Value)];
 
 /// Names that the API would refuse.
-pub fn names(wanted: &Wanted<'_>) -> Vec<Shortfall> {
+pub(super) fn names(wanted: &Wanted<'_>) -> Vec<Shortfall> {
     let bad = wanted.iter().filter_map(|(found, _)| {
         let (kind, name) = (found.object.kind(), found.object.name.as_str());
         let why = name_problem(found.object.resource.group(), kind, name)?;
@@ -54,7 +57,11 @@ fn name_problem(group: &str, kind: &str, name: &str) -> Option<String> {
 type Right = (&'static str, String, String, Option<String>);
 
 /// Rights that are missing: one review of all rules in the namespace, and single ones only for what that leaves open.
-pub async fn rights(session: &Session, findings: &Findings, wanted: &Wanted<'_>) -> Result<Vec<Shortfall>> {
+pub(super) async fn rights(
+    session: &Session,
+    findings: &Findings,
+    wanted: &Wanted<'_>,
+) -> Result<Vec<Shortfall>> {
     let needed = needed(findings, wanted);
     let body = json!({
         "apiVersion": "authorization.k8s.io/v1",
@@ -63,7 +70,8 @@ pub async fn rights(session: &Session, findings: &Findings, wanted: &Wanted<'_>)
     });
     let review = session.api().ask("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", &body).await?;
     let incomplete = review.pointer("/status/incomplete").and_then(Value::as_bool).unwrap_or(false);
-    let rules = review.pointer("/status/resourceRules").and_then(Value::as_array).cloned().unwrap_or_default();
+    let rules =
+        review.pointer("/status/resourceRules").and_then(Value::as_array).cloned().unwrap_or_default();
     let (mut missing, mut open) = (Vec::new(), Vec::new());
     for right in needed {
         let (verb, group, resource, namespace) = &right;
@@ -79,7 +87,9 @@ pub async fn rights(session: &Session, findings: &Findings, wanted: &Wanted<'_>)
     if open.len() > 1 && may(session, &("*", "*".into(), "*".into(), None)).await? {
         open.clear();
     }
-    let asked = open.into_iter().map(|right| async move { Ok::<_, Error>((may(session, &right).await?, right)) }.boxed());
+    let asked = open
+        .into_iter()
+        .map(|right| async move { Ok::<_, Error>((may(session, &right).await?, right)) }.boxed());
     let answers = side_by_side(asked.collect()).await;
     for answer in answers {
         let (allowed, right) = answer?;
@@ -128,7 +138,9 @@ fn needed(findings: &Findings, wanted: &Wanted<'_>) -> BTreeSet<Right> {
 
 fn grants(rule: &Value, verb: &str, group: &str, resource: &str) -> bool {
     let lists = |key: &str, wanted: &str| {
-        rule.get(key).and_then(Value::as_array).is_some_and(|all| all.iter().any(|one| one == "*" || one == wanted))
+        rule.get(key)
+            .and_then(Value::as_array)
+            .is_some_and(|all| all.iter().any(|one| one == "*" || one == wanted))
     };
     // A rule for named objects grants nothing about others.
     let named = rule.get("resourceNames").and_then(Value::as_array).is_some_and(|names| !names.is_empty());
@@ -157,7 +169,8 @@ fn grouped(missing: Vec<Right>) -> Vec<Shortfall> {
     let hint = "ask for a role that allows it, or use a runtime with another credential";
     let one = |((resource, group, namespace), verbs): ((String, String, Option<String>), Vec<&str>)| {
         let group = if group.is_empty() { String::new() } else { format!(".{group}") };
-        let place = namespace.map_or_else(|| " in the whole cluster".to_owned(), |n| format!(" in the namespace `{n}`"));
+        let place = namespace
+            .map_or_else(|| " in the whole cluster".to_owned(), |n| format!(" in the namespace `{n}`"));
         let why = format!("the credential may not {} {resource}{group}{place}", verbs.join(" or "));
         shortfall("rights", why, Some(hint))
     };
@@ -165,7 +178,11 @@ fn grouped(missing: Vec<Right>) -> Vec<Shortfall> {
 }
 
 /// Quotas of the namespace that the new objects would exceed.
-pub async fn quotas(session: &Session, findings: &Findings, wanted: &Wanted<'_>) -> Result<Vec<Shortfall>> {
+pub(super) async fn quotas(
+    session: &Session,
+    findings: &Findings,
+    wanted: &Wanted<'_>,
+) -> Result<Vec<Shortfall>> {
     let news: Vec<_> = wanted.iter().filter(|(found, _)| found.create).collect();
     if findings.new_namespace || news.is_empty() {
         return Ok(Vec::new());
@@ -195,7 +212,8 @@ pub async fn quotas(session: &Session, findings: &Findings, wanted: &Wanted<'_>)
         let hard = quota.pointer("/status/hard").and_then(Value::as_object);
         for (resource, limit) in hard.into_iter().flatten() {
             let used = quota.pointer("/status/used").and_then(|used| used.get(resource));
-            let amount = |value: Option<&Value>| value.and_then(Value::as_str).and_then(quantity).unwrap_or(0.0);
+            let amount =
+                |value: Option<&Value>| value.and_then(Value::as_str).and_then(quantity).unwrap_or(0.0);
             let (limit_is, used_is) = (amount(Some(limit)), amount(used));
             let needed = needs.get(resource).copied().unwrap_or(0.0);
             if needed > 0.0 && used_is + needed > limit_is * (1.0 + 1e-9) {
@@ -206,7 +224,11 @@ pub async fn quotas(session: &Session, findings: &Findings, wanted: &Wanted<'_>)
                     text(used),
                     text(Some(limit))
                 );
-                shortfalls.push(shortfall(format!("quota {name}"), why, Some("ask for less, free something, or have the quota raised")));
+                shortfalls.push(shortfall(
+                    format!("quota {name}"),
+                    why,
+                    Some("ask for less, free something, or have the quota raised"),
+                ));
             }
         }
     }
@@ -220,7 +242,8 @@ fn add_needs(needs: &mut BTreeMap<String, f64>, found: &Found, object: &Value) {
         add(found.object.resource.plural.clone(), 1.0);
     }
     if found.object.kind() == "PersistentVolumeClaim" {
-        let size = object.pointer("/spec/resources/requests/storage").and_then(Value::as_str).and_then(quantity);
+        let size =
+            object.pointer("/spec/resources/requests/storage").and_then(Value::as_str).and_then(quantity);
         add("requests.storage".to_owned(), size.unwrap_or(0.0));
     }
     let Some(workload) = Workload::of(object) else { return };
@@ -250,9 +273,10 @@ fn add_needs(needs: &mut BTreeMap<String, f64>, found: &Found, object: &Value) {
 }
 
 /// A quantity of Kubernetes as a number: `250m`, `1Gi`, `2`, `1e3`.
-pub fn quantity(text: &str) -> Option<f64> {
+pub(super) fn quantity(text: &str) -> Option<f64> {
     let text = text.trim();
-    let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-'))).unwrap_or(text.len());
+    let end =
+        text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-'))).unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
     if let Ok(number) = text.parse::<f64>()
         && matches!(suffix.chars().next(), None | Some('e' | 'E'))

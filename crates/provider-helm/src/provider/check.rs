@@ -15,7 +15,10 @@ use crate::{
     session::{Loaded, Session, side_by_side},
     source,
 };
-use futures_util::{FutureExt, future::{try_join, try_join3}};
+use futures_util::{
+    FutureExt,
+    future::{try_join, try_join3},
+};
 use provider_core::{Action, Change, ClusterStatus, Error, Facts, Result, Shortfall, Zone};
 use serde_json::Value;
 use std::{
@@ -27,7 +30,7 @@ use std::{
 ///
 /// # Errors
 /// Only when the cluster can't be asked; what stands in the way is a shortfall.
-pub async fn check(session: &Session, change: &Change) -> Result<Facts> {
+pub(super) async fn check(session: &Session, change: &Change) -> Result<Facts> {
     let mut check = Check::begin(session, change).await?;
     match &change.action {
         _ if adopted(change).is_some() => check.adopt().await?,
@@ -74,7 +77,9 @@ impl<'a> Check<'a> {
                 async {
                     match api.get(&namespace_path).await {
                         // Who may not look at it will be told by what is done in it.
-                        Err(error) if error.kind() == provider_core::ErrorKind::Unauthorized => Ok(Some(Value::Null)),
+                        Err(error) if error.kind() == provider_core::ErrorKind::Unauthorized => {
+                            Ok(Some(Value::Null))
+                        }
                         found => found,
                     }
                 },
@@ -91,7 +96,11 @@ impl<'a> Check<'a> {
             at: session.cx.clock.now(),
             kube_version: version,
             revisions: known.iter().map(|r| r.revision).collect(),
-            deployed: known.iter().filter(|r| r.status == ReleaseStatus::Deployed).map(|r| r.revision).collect(),
+            deployed: known
+                .iter()
+                .filter(|r| r.status == ReleaseStatus::Deployed)
+                .map(|r| r.revision)
+                .collect(),
             ..Findings::default()
         };
         let nodes = NodeNames::of(&change.after, &change.before);
@@ -116,14 +125,22 @@ impl<'a> Check<'a> {
             self.findings.unfinished = Some(newest.revision);
         } else {
             let what = format!("release {}", self.findings.release);
-            let why = format!("revision {} is {}: something else is at work on it, or died", newest.revision, newest.status);
-            self.shortfalls.push(shortfall(what, why, Some("wait for it, or finish it with `pitrix cluster adopt`")));
+            let why = format!(
+                "revision {} is {}: something else is at work on it, or died",
+                newest.revision, newest.status
+            );
+            self.shortfalls.push(shortfall(
+                what,
+                why,
+                Some("wait for it, or finish it with `pitrix cluster adopt`"),
+            ));
         }
     }
 
     /// A release that is made of the chart: for the first time, or over one that there is.
     async fn render(&mut self, create: bool) -> Result<()> {
-        let live: Vec<_> = self.known.iter().filter(|r| r.status != ReleaseStatus::Uninstalled).cloned().collect();
+        let live: Vec<_> =
+            self.known.iter().filter(|r| r.status != ReleaseStatus::Uninstalled).cloned().collect();
         let ours = |r: &Revision| r.cluster.as_deref() == Some(self.change.before.id.as_str());
         if create && let Some(other) = live.iter().rfind(|r| !ours(r)) {
             let what = format!("release {}", self.findings.release);
@@ -155,7 +172,9 @@ impl<'a> Check<'a> {
         self.check_size(&made.release)?;
         let loaded = Loaded::new(made.release)?;
         for definition in made.definitions.iter().filter(|_| create) {
-            let resource = self.discovery.resource(text(definition, "/apiVersion").unwrap_or_default(), "CustomResourceDefinition");
+            let resource = self
+                .discovery
+                .resource(text(definition, "/apiVersion").unwrap_or_default(), "CustomResourceDefinition");
             if let Some(resource) = resource.cloned() {
                 let object = ObjectRef::of(resource, definition, &self.findings.namespace);
                 if self.session.api().get(&object.path()).await?.is_none() {
@@ -235,7 +254,11 @@ impl<'a> Check<'a> {
             .collect();
         if !stuck.is_empty() {
             let why = format!("these can't be scaled to zero: {}", stuck.join(", "));
-            self.shortfalls.push(shortfall("stop", why, Some("delete the cluster instead; its claims can be kept")));
+            self.shortfalls.push(shortfall(
+                "stop",
+                why,
+                Some("delete the cluster instead; its claims can be kept"),
+            ));
         }
         Ok(())
     }
@@ -253,7 +276,9 @@ impl<'a> Check<'a> {
             }
         }
         let mut objects: Vec<_> = all.into_values().collect();
-        objects.sort_by(|a, b| manifest::uninstall_rank(a.object.kind()).cmp(&manifest::uninstall_rank(b.object.kind())));
+        objects.sort_by(|a, b| {
+            manifest::uninstall_rank(a.object.kind()).cmp(&manifest::uninstall_rank(b.object.kind()))
+        });
         self.findings.objects = objects;
         // What nobody serves any more can't be deleted either, and is no reason to stop.
         self.shortfalls.clear();
@@ -288,10 +313,7 @@ impl<'a> Check<'a> {
     async fn target(&mut self, loaded: &Loaded, before: &[Arc<Loaded>], events: &[HookEvent]) -> Result<()> {
         let mut wanted = self.found(loaded.objects(), true);
         self.hooks(&loaded.release, events);
-        let old: Vec<Found> = before
-            .iter()
-            .flat_map(|loaded| self.found_quietly(loaded.objects()))
-            .collect();
+        let old: Vec<Found> = before.iter().flat_map(|loaded| self.found_quietly(loaded.objects())).collect();
         let was = |object: &ObjectRef| old.iter().any(|old| old.object.is_same(object));
         self.check_existing(&mut wanted, was).await?;
         let objects: Vec<_> = wanted.iter().map(|(found, _)| found.clone()).collect();
@@ -302,7 +324,9 @@ impl<'a> Check<'a> {
                 gone.push(found.clone());
             }
         }
-        gone.sort_by(|a, b| manifest::uninstall_rank(a.object.kind()).cmp(&manifest::uninstall_rank(b.object.kind())));
+        gone.sort_by(|a, b| {
+            manifest::uninstall_rank(a.object.kind()).cmp(&manifest::uninstall_rank(b.object.kind()))
+        });
         self.findings.gone = gone;
         let pairs: Vec<_> = wanted.iter().map(|(found, object)| (found, *object)).collect();
         let (rights, quotas) = try_join(
@@ -353,7 +377,8 @@ impl<'a> Check<'a> {
             for ((version, kind), names) in missing {
                 let served: Vec<_> = self.discovery.versions_of(&kind).collect();
                 let hint = if served.is_empty() {
-                    "install what defines it first, or turn off the part of the chart that asks for it".to_owned()
+                    "install what defines it first, or turn off the part of the chart that asks for it"
+                        .to_owned()
                 } else {
                     format!("it is served as: {}", served.join(", "))
                 };
@@ -377,20 +402,26 @@ impl<'a> Check<'a> {
             if !hook.events.iter().any(|event| events.contains(event)) {
                 continue;
             }
-            let Ok(Some(object)) = manifest::objects(&hook.manifest).map(|o| o.into_iter().next()) else { continue };
+            let Ok(Some(object)) = manifest::objects(&hook.manifest).map(|o| o.into_iter().next()) else {
+                continue;
+            };
             let version = text(&object, "/apiVersion").unwrap_or_default();
             match self.discovery.resource(version, &hook.kind) {
                 Some(resource) => self.findings.hooks.push(FoundHook {
                     index,
                     object: ObjectRef::of(resource.clone(), &object, &self.findings.namespace),
                     events: hook.events.clone(),
-                    deletes: [crate::release::DeletePolicy::HookSucceeded, crate::release::DeletePolicy::HookFailed]
-                        .into_iter()
-                        .filter(|policy| hook.deletes(*policy))
-                        .collect(),
+                    deletes: [
+                        crate::release::DeletePolicy::HookSucceeded,
+                        crate::release::DeletePolicy::HookFailed,
+                    ]
+                    .into_iter()
+                    .filter(|policy| hook.deletes(*policy))
+                    .collect(),
                 }),
                 None => {
-                    let why = format!("this cluster does not serve it, and the hook {} asks for it", hook.name);
+                    let why =
+                        format!("this cluster does not serve it, and the hook {} asks for it", hook.name);
                     self.shortfalls.push(shortfall(format!("{version} {}", hook.kind), why, None));
                 }
             }
@@ -412,32 +443,40 @@ impl<'a> Check<'a> {
             }
             found.create = true;
             // In a namespace that is yet to be made there is nothing.
-            let in_new = self.findings.new_namespace && found.object.namespace.as_deref() == Some(&self.findings.namespace);
+            let in_new = self.findings.new_namespace
+                && found.object.namespace.as_deref() == Some(&self.findings.namespace);
             if !in_new {
-                kinds.entry(found.object.resource.path(found.object.namespace.as_deref())).or_default().push(index);
+                kinds
+                    .entry(found.object.resource.path(found.object.namespace.as_deref()))
+                    .or_default()
+                    .push(index);
             }
         }
         let api = self.session.api();
         let wanted_ref = &*wanted;
-        let lookups = kinds.into_iter().map(|(path, indexes)| async move {
-            let mut live = Vec::new();
-            if indexes.len() > FEW {
-                let all = api.list(&path, "", true).await?;
-                let by_name: BTreeMap<_, _> = all.iter().filter_map(|o| Some((text(o, "/metadata/name")?, o))).collect();
-                for index in indexes {
-                    if let Some(object) = by_name.get(wanted_ref[index].0.object.name.as_str()) {
-                        live.push((index, (*object).clone()));
+        let lookups = kinds.into_iter().map(|(path, indexes)| {
+            async move {
+                let mut live = Vec::new();
+                if indexes.len() > FEW {
+                    let all = api.list(&path, "", true).await?;
+                    let by_name: BTreeMap<_, _> =
+                        all.iter().filter_map(|o| Some((text(o, "/metadata/name")?, o))).collect();
+                    for index in indexes {
+                        if let Some(object) = by_name.get(wanted_ref[index].0.object.name.as_str()) {
+                            live.push((index, (*object).clone()));
+                        }
+                    }
+                } else {
+                    for index in indexes {
+                        if let Some(object) = api.get(&wanted_ref[index].0.object.path()).await? {
+                            live.push((index, object));
+                        }
                     }
                 }
-            } else {
-                for index in indexes {
-                    if let Some(object) = api.get(&wanted_ref[index].0.object.path()).await? {
-                        live.push((index, object));
-                    }
-                }
+                Ok::<_, Error>(live)
             }
-            Ok::<_, Error>(live)
-        }.boxed());
+            .boxed()
+        });
         for result in side_by_side(lookups.collect()).await {
             let live = match result {
                 // Who may not read will be told by the check of rights.
@@ -448,7 +487,9 @@ impl<'a> Check<'a> {
                 let found = &mut wanted[index].0;
                 match ownership::stranger(&object, &self.findings.release, &self.findings.namespace) {
                     None => found.create = false,
-                    Some(why) => self.shortfalls.push(shortfall(found.object.to_string(), why, Some(ownership::HINT))),
+                    Some(why) => {
+                        self.shortfalls.push(shortfall(found.object.to_string(), why, Some(ownership::HINT)));
+                    }
                 }
             }
         }

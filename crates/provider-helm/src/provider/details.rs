@@ -7,7 +7,7 @@ use crate::{
     session::{Session, side_by_side},
     status::{Readiness, pod_problem, readiness},
 };
-use futures_util::{FutureExt, future::join_all};
+use futures_util::{FutureExt, future::try_join4};
 use provider_core::{
     Cluster, ClusterDetails, EnvValue, InstanceState, NodeId, Observation, Result, RoleSpec,
 };
@@ -20,15 +20,18 @@ type Lines = BTreeMap<String, String>;
 ///
 /// # Errors
 /// When the cluster can't be asked.
-pub async fn observe(session: &Session, cluster: &Cluster) -> Result<Vec<Observation>> {
-    let looks = cluster.nodes.iter().map(|(id, node)| async move {
-        let Some(instance) = &node.instance else {
-            return Ok(Observation { node: id.clone(), instance: InstanceState::Missing, why: None });
-        };
-        let live = session.api().get(instance.id.as_str()).await?;
-        let (instance, why) = state(live.as_ref());
-        Ok(Observation { node: id.clone(), instance, why })
-    }.boxed());
+pub(super) async fn observe(session: &Session, cluster: &Cluster) -> Result<Vec<Observation>> {
+    let looks = cluster.nodes.iter().map(|(id, node)| {
+        async move {
+            let Some(instance) = &node.instance else {
+                return Ok(Observation { node: id.clone(), instance: InstanceState::Missing, why: None });
+            };
+            let live = session.api().get(instance.id.as_str()).await?;
+            let (instance, why) = state(live.as_ref());
+            Ok(Observation { node: id.clone(), instance, why })
+        }
+        .boxed()
+    });
     let observations = side_by_side(looks.collect()).await;
     observations.into_iter().collect()
 }
@@ -51,7 +54,7 @@ fn state(live: Option<&Value>) -> (InstanceState, Option<String>) {
 ///
 /// # Errors
 /// When the cluster can't be asked.
-pub async fn describe(session: &Session, cluster: &Cluster) -> Result<ClusterDetails> {
+pub(super) async fn describe(session: &Session, cluster: &Cluster) -> Result<ClusterDetails> {
     let mut details = ClusterDetails::default();
     let release = &cluster.spec.name;
     let Some(newest) = session.revisions(release).await?.last().map(|r| (r.revision, r.status)) else {
@@ -75,22 +78,24 @@ pub async fn describe(session: &Session, cluster: &Cluster) -> Result<ClusterDet
     let namespace = session.namespace();
     let list = |path: String| async move { session.api().list(&path, "", false).await };
     let core = |plural: &str| format!("/api/v1/namespaces/{namespace}/{plural}");
-    let [pods, services, claims, ingresses] = join_all([
+    let (pods, services, claims, ingresses) = try_join4(
         list(core("pods")),
         list(core("services")),
         list(core("persistentvolumeclaims")),
         list(format!("/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses")),
-    ])
-    .await
-    .try_into()
-    .unwrap_or_else(|_| [const { Ok(Vec::new()) }; 4]);
+    )
+    .await?;
     let mine = Mine::of(release, loaded.objects());
     let workloads: Vec<_> = loaded.objects().iter().filter_map(Workload::of).collect();
-    let pods: Vec<_> = pods?.into_iter().filter(|pod| mine.has_pod(pod)).collect();
+    let pods: Vec<_> = pods.into_iter().filter(|pod| mine.has_pod(pod)).collect();
     insert(&mut details, "pods", pods.iter().map(pod_lines));
-    insert(&mut details, "services", services?.iter().filter(|o| mine.has("Service", o)).map(service_lines));
-    insert(&mut details, "ingresses", ingresses?.iter().filter(|o| mine.has("Ingress", o)).map(ingress_lines));
-    insert(&mut details, "claims", claims?.iter().filter(|o| mine.has_claim(o)).map(claim_lines));
+    insert(&mut details, "services", services.iter().filter(|o| mine.has("Service", o)).map(service_lines));
+    insert(
+        &mut details,
+        "ingresses",
+        ingresses.iter().filter(|o| mine.has("Ingress", o)).map(ingress_lines),
+    );
+    insert(&mut details, "claims", claims.iter().filter(|o| mine.has_claim(o)).map(claim_lines));
     let names: Vec<&str> = workloads.iter().map(|workload| workload.name.as_str()).collect();
     let fits = |name: &str| names.iter().any(|own| name.starts_with(own)) || mine.names(name);
     let events = explain::events(session, namespace, fits).await.unwrap_or_default();
@@ -109,25 +114,33 @@ fn insert(details: &mut ClusterDetails, kind: &str, lines: impl Iterator<Item = 
 }
 
 async fn node_lines(session: &Session, cluster: &Cluster) -> Result<Vec<(NodeId, Lines)>> {
-    let looks = cluster.nodes.iter().map(|(id, node)| async move {
-        let mut lines = Lines::new();
-        if let Some(role) = cluster.spec.role_of(id) {
-            add_role(&mut lines, role);
-        }
-        let live = match &node.instance {
-            Some(instance) => session.api().get(instance.id.as_str()).await?,
-            None => None,
-        };
-        let (state, why) = state(live.as_ref());
-        let word = format!("{state:?}").to_lowercase();
-        lines.insert("state".into(), why.clone().map_or_else(|| word.clone(), |why| format!("{word}: {why}")));
-        if let (Some(live), Some(_)) = (&live, why) {
-            for (n, reason) in explain::reasons(session, &reference(live), Some(live)).await.into_iter().enumerate() {
-                lines.insert(format!("reason {}", n + 1), reason);
+    let looks = cluster.nodes.iter().map(|(id, node)| {
+        async move {
+            let mut lines = Lines::new();
+            if let Some(role) = cluster.spec.role_of(id) {
+                add_role(&mut lines, role);
             }
+            let live = match &node.instance {
+                Some(instance) => session.api().get(instance.id.as_str()).await?,
+                None => None,
+            };
+            let (state, why) = state(live.as_ref());
+            let word = format!("{state:?}").to_lowercase();
+            lines.insert(
+                "state".into(),
+                why.clone().map_or_else(|| word.clone(), |why| format!("{word}: {why}")),
+            );
+            if let (Some(live), Some(_)) = (&live, why) {
+                for (n, reason) in
+                    explain::reasons(session, &reference(live), Some(live)).await.into_iter().enumerate()
+                {
+                    lines.insert(format!("reason {}", n + 1), reason);
+                }
+            }
+            Ok((id.clone(), lines))
         }
-        Ok((id.clone(), lines))
-    }.boxed());
+        .boxed()
+    });
     let lines = side_by_side(looks.collect()).await;
     lines.into_iter().collect()
 }
@@ -165,7 +178,11 @@ fn reference(live: &Value) -> ObjectRef {
         plural: String::new(),
         namespaced: true,
     };
-    ObjectRef { resource, namespace: text(live, "/metadata/namespace").map(str::to_owned), name: at("/metadata/name") }
+    ObjectRef {
+        resource,
+        namespace: text(live, "/metadata/namespace").map(str::to_owned),
+        name: at("/metadata/name"),
+    }
 }
 
 /// What belongs to a release in its namespace.
@@ -192,7 +209,8 @@ impl<'a> Mine<'a> {
     fn has(&self, kind: &str, live: &Value) -> bool {
         annotation(live, "meta.helm.sh/release-name") == Some(self.release)
             || self.objects.iter().any(|object| {
-                text(object, "/kind") == Some(kind) && text(object, "/metadata/name") == text(live, "/metadata/name")
+                text(object, "/kind") == Some(kind)
+                    && text(object, "/metadata/name") == text(live, "/metadata/name")
             })
     }
 
@@ -238,7 +256,8 @@ fn pod_lines(pod: &Value) -> Lines {
 
 fn service_lines(service: &Value) -> Lines {
     let at = |pointer| text(service, pointer).unwrap_or_default().to_owned();
-    let list = |pointer: &str| service.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default();
+    let list =
+        |pointer: &str| service.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default();
     let ports: Vec<_> = list("/spec/ports")
         .iter()
         .map(|port| format!("{}/{}", port["port"], port["protocol"].as_str().unwrap_or("TCP")))

@@ -7,7 +7,7 @@ use serde_json::Value;
 const SHOWN: usize = 120;
 
 /// What turns `before` into `after`; either may not be there.
-pub fn change(object: String, before: Option<&Value>, after: Option<&Value>) -> ObjectChange {
+pub(super) fn change(object: String, before: Option<&Value>, after: Option<&Value>) -> ObjectChange {
     let (kind, fields) = match (before, after) {
         (None, Some(_)) => (ChangeKind::Create, Vec::new()),
         (Some(_), None) => (ChangeKind::Delete, Vec::new()),
@@ -32,7 +32,8 @@ fn walk(path: &str, before: &Value, after: &Value, is_secret: bool, into: &mut V
             keys.sort();
             keys.dedup();
             for key in keys {
-                let dotted = if key.contains(['.', '/']) { format!("{path}[{key}]") } else { format!("{path}.{key}") };
+                let dotted =
+                    if key.contains(['.', '/']) { format!("{path}[{key}]") } else { format!("{path}.{key}") };
                 let (old, new) = (old.get(key).unwrap_or(&Value::Null), new.get(key).unwrap_or(&Value::Null));
                 walk(&dotted, old, new, is_secret, into);
             }
@@ -40,13 +41,16 @@ fn walk(path: &str, before: &Value, after: &Value, is_secret: bool, into: &mut V
         (Value::Array(old), Value::Array(new)) => {
             for index in 0..old.len().max(new.len()) {
                 let at = format!("{path}[{index}]");
-                let (old, new) = (old.get(index).unwrap_or(&Value::Null), new.get(index).unwrap_or(&Value::Null));
+                let (old, new) =
+                    (old.get(index).unwrap_or(&Value::Null), new.get(index).unwrap_or(&Value::Null));
                 walk(&at, old, new, is_secret, into);
             }
         }
         _ => {
             let hides = is_secret && (path.starts_with(".data") || path.starts_with(".stringData"));
-            let show = |value: &Value| (!value.is_null()).then(|| if hides { "(secret)".to_owned() } else { shown(value) });
+            let show = |value: &Value| {
+                (!value.is_null()).then(|| if hides { "(secret)".to_owned() } else { shown(value) })
+            };
             into.push(FieldChange { path: path.to_owned(), before: show(before), after: show(after) });
         }
     }
@@ -80,12 +84,20 @@ mod tests {
 
     #[test]
     fn only_what_would_change_is_told_and_no_secret() {
+        #[allow(clippy::needless_pass_by_value, reason = "rows of a table read better")]
         fn check(before: Value, after: Value, want: &[&str]) {
             let change = change("x".into(), Some(&before), Some(&after));
             let lines: Vec<_> = change
                 .fields
                 .iter()
-                .map(|f| format!("{} {} -> {}", f.path, f.before.as_deref().unwrap_or("-"), f.after.as_deref().unwrap_or("-")))
+                .map(|f| {
+                    format!(
+                        "{} {} -> {}",
+                        f.path,
+                        f.before.as_deref().unwrap_or("-"),
+                        f.after.as_deref().unwrap_or("-")
+                    )
+                })
                 .collect();
             assert_eq!(lines, want);
             assert_eq!(change.kind == ChangeKind::Same, want.is_empty());

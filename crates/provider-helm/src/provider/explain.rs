@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 const REASONS: usize = 3;
 
 /// What is wrong with the pods of an object, each named; else what the events say. Empty when nothing is known.
-pub async fn reasons(session: &Session, object: &ObjectRef, live: Option<&Value>) -> Vec<String> {
+pub(super) async fn reasons(session: &Session, object: &ObjectRef, live: Option<&Value>) -> Vec<String> {
     let Some(namespace) = object.namespace.as_deref() else { return Vec::new() };
     let mut reasons = Vec::new();
     if let Some(selector) = live.and_then(selector) {
@@ -41,7 +41,11 @@ pub async fn reasons(session: &Session, object: &ObjectRef, live: Option<&Value>
 ///
 /// # Errors
 /// As [`Api::list`](crate::api::Api::list).
-pub async fn events(session: &Session, namespace: &str, fits: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+pub(super) async fn events(
+    session: &Session,
+    namespace: &str,
+    fits: impl Fn(&str) -> bool,
+) -> Result<Vec<String>> {
     let path = format!("/api/v1/namespaces/{namespace}/events");
     let events = session.api().list(&path, "fieldSelector=type%3DWarning", false).await?;
     let mut found = Vec::new();
@@ -64,7 +68,7 @@ pub async fn events(session: &Session, namespace: &str, fits: impl Fn(&str) -> b
 }
 
 /// The label selector of an object's pods, as a query has it.
-pub fn selector(live: &Value) -> Option<String> {
+pub(super) fn selector(live: &Value) -> Option<String> {
     if text(live, "/kind") == Some("Pod") {
         return None;
     }

@@ -8,7 +8,9 @@ use crate::{
     source::Wanted,
     values::Values,
 };
-use provider_core::{AppVersionId, ClusterId, Error, Facts, Look, NodeId, Result, Secret, SecretRef, Timestamp};
+use provider_core::{
+    AppVersionId, ClusterId, Error, Facts, Look, NodeId, Result, Secret, SecretRef, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -20,12 +22,12 @@ pub const CLUSTER: &str = "pitrix.io/cluster";
 pub const DEPLOYMENT: &str = "pitrix.io/deployment";
 
 /// Where the values that were given for a cluster are kept.
-pub fn values_ref(cluster: &ClusterId) -> SecretRef {
+pub(super) fn values_ref(cluster: &ClusterId) -> SecretRef {
     SecretRef::new(format!("cluster/{cluster}/values"))
 }
 
 /// Where the seed of what its chart makes up is kept.
-pub fn seed_ref(cluster: &ClusterId) -> SecretRef {
+pub(super) fn seed_ref(cluster: &ClusterId) -> SecretRef {
     SecretRef::new(format!("cluster/{cluster}/seed"))
 }
 
@@ -33,7 +35,7 @@ pub fn seed_ref(cluster: &ClusterId) -> SecretRef {
 ///
 /// # Errors
 /// `Store` when it holds no object.
-pub fn values_in(secret: &Secret) -> Result<Values> {
+pub(super) fn values_in(secret: &Secret) -> Result<Values> {
     serde_json::from_str(secret.expose()).map_err(|_| Error::store("the values on record can't be read"))
 }
 

@@ -1,14 +1,12 @@
 //! Releases as they are: what a plan would change, revisions, and releases that something else has made.
 
 use super::{
-    Kubernetes,
-    diff,
+    Kubernetes, diff,
     findings::{Findings, Found, seed_ref, values_ref},
     parse::spec_of,
 };
 use crate::{
     calls::{Basis, apply_over},
-
     release::{Release, ReleaseStatus, Revision},
     session::{Loaded, Session, side_by_side},
     source,
@@ -17,8 +15,8 @@ use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::FutureExt;
 use provider_core::{
-    Action, Adopted, AppVersionId, Archive, Change, ChangeKind, Cluster, ClusterId, Error, ErrorKind, Facts, Live,
-    Look, ObjectChange, ParsedCluster, Result, RevisionInfo, Secret,
+    Action, Adopted, AppVersionId, Archive, Change, ChangeKind, Cluster, ClusterId, Error, ErrorKind, Facts,
+    Live, Look, ObjectChange, ParsedCluster, Result, RevisionInfo, Secret,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -104,7 +102,8 @@ impl Live for Kubernetes {
         };
         let found = found.ok_or_else(|| {
             let have: Vec<_> = revisions.iter().map(|r| format!("{} ({})", r.revision, r.status)).collect();
-            let what = revision.map_or_else(|| "no earlier revision that worked".into(), |n| format!("no revision {n}"));
+            let what = revision
+                .map_or_else(|| "no earlier revision that worked".into(), |n| format!("no revision {n}"));
             Error::not_found(format!("`{name}` has {what}")).hint(format!("it has: {}", have.join(", ")))
         })?;
         let loaded = session.load(name, found.revision).await?;
@@ -151,27 +150,35 @@ fn deleted(found: &Found) -> ObjectChange {
 
 /// What applying would change, as the server says when it is asked to only try.
 async fn tried(session: &Session, objects: &[Found], loaded: &Loaded) -> Result<Vec<ObjectChange>> {
-    let looks = objects.iter().map(|found| async move {
-        let name = found.object.to_string();
-        let body = loaded.object(&found.object)?;
-        let live = session.api().get(&found.object.path()).await?;
-        if live.is_none() {
-            return Ok(diff::change(name, None, Some(body)));
-        }
-        match apply_over(session, &found.object, body, true).await {
-            Ok(after) => Ok(diff::change(name, live.as_ref(), Some(&after))),
-            // It would be refused; that it would is worth more than the end of the list.
-            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Invalid) => {
-                let field = provider_core::FieldChange {
-                    path: "would be refused".into(),
-                    before: None,
-                    after: Some(std::iter::once(error.to_string()).chain(error.causes().iter().cloned()).collect::<Vec<_>>().join("; ")),
-                };
-                Ok(ObjectChange { object: name, kind: ChangeKind::Update, fields: vec![field] })
+    let looks = objects.iter().map(|found| {
+        async move {
+            let name = found.object.to_string();
+            let body = loaded.object(&found.object)?;
+            let live = session.api().get(&found.object.path()).await?;
+            if live.is_none() {
+                return Ok(diff::change(name, None, Some(body)));
             }
-            Err(error) => Err(error),
+            match apply_over(session, &found.object, body, true).await {
+                Ok(after) => Ok(diff::change(name, live.as_ref(), Some(&after))),
+                // It would be refused; that it would is worth more than the end of the list.
+                Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Invalid) => {
+                    let field = provider_core::FieldChange {
+                        path: "would be refused".into(),
+                        before: None,
+                        after: Some(
+                            std::iter::once(error.to_string())
+                                .chain(error.causes().iter().cloned())
+                                .collect::<Vec<_>>()
+                                .join("; "),
+                        ),
+                    };
+                    Ok(ObjectChange { object: name, kind: ChangeKind::Update, fields: vec![field] })
+                }
+                Err(error) => Err(error),
+            }
         }
-    }.boxed());
+        .boxed()
+    });
     let changes = side_by_side(looks.collect()).await;
     changes.into_iter().collect()
 }
@@ -193,7 +200,9 @@ fn parsed(cluster: &ClusterId, release: &Release) -> Result<ParsedCluster> {
 
 /// As much of a chart as a release keeps.
 fn package(release: &Release) -> Result<Archive> {
-    let bad = |what: &str| Error::invalid(format!("the chart of `{}` can't be read from its release: {what}", release.name));
+    let bad = |what: &str| {
+        Error::invalid(format!("the chart of `{}` can't be read from its release: {what}", release.name))
+    };
     let json = |value: &Value| serde_json::to_vec_pretty(value).map_err(|e| bad(&e.to_string()));
     // JSON is YAML.
     let mut files = vec![
@@ -203,12 +212,17 @@ fn package(release: &Release) -> Result<Archive> {
     for list in ["templates", "files"] {
         for file in release.chart[list].as_array().into_iter().flatten() {
             let name = file["name"].as_str().ok_or_else(|| bad("a file has no name"))?;
-            let data = STANDARD.decode(file["data"].as_str().unwrap_or_default()).map_err(|e| bad(&e.to_string()))?;
+            let data = STANDARD
+                .decode(file["data"].as_str().unwrap_or_default())
+                .map_err(|e| bad(&e.to_string()))?;
             files.push((name.to_owned(), data));
         }
     }
     if let Some(schema) = release.chart["schema"].as_str() {
-        files.push(("values.schema.json".to_owned(), STANDARD.decode(schema).map_err(|e| bad(&e.to_string()))?));
+        files.push((
+            "values.schema.json".to_owned(),
+            STANDARD.decode(schema).map_err(|e| bad(&e.to_string()))?,
+        ));
     }
     Archive::from_files(files)
 }

@@ -153,10 +153,13 @@ impl ProviderInterface for Kubernetes {
             } },
         });
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-        let answer = session.api().ask(path, &review).await.map_err(|e| e.during("checking the credential"))?;
+        let answer =
+            session.api().ask(path, &review).await.map_err(|e| e.during("checking the credential"))?;
         if answer.pointer("/status/allowed").and_then(serde_json::Value::as_bool) != Some(true) {
-            let message = format!("the credential may not list Secrets in the namespace `{}`", session.namespace());
-            return Err(Error::unauthorized(message).hint("releases are kept in Secrets: ask for a role that allows it"));
+            let message =
+                format!("the credential may not list Secrets in the namespace `{}`", session.namespace());
+            return Err(Error::unauthorized(message)
+                .hint("releases are kept in Secrets: ask for a role that allows it"));
         }
         let zones = self.zones(&session).await?;
         Ok(RuntimeFacts { zones, api_versions, taken_at: cx.clock.now() })
@@ -180,12 +183,18 @@ impl Kubernetes {
     async fn zones(&self, session: &Session) -> Result<BTreeSet<Zone>> {
         let listed = session.api().list("/api/v1/namespaces", "", true).await;
         let namespaces = match listed {
-            Err(error) if error.kind() == ErrorKind::Unauthorized && error.provider_code() == Some("Forbidden") => {
+            Err(error)
+                if error.kind() == ErrorKind::Unauthorized && error.provider_code() == Some("Forbidden") =>
+            {
                 return Ok(BTreeSet::from([Zone::new(session.namespace())]));
             }
             namespaces => namespaces?,
         };
-        Ok(namespaces.iter().filter_map(|namespace| text(namespace, "/metadata/name")).map(Zone::new).collect())
+        Ok(namespaces
+            .iter()
+            .filter_map(|namespace| text(namespace, "/metadata/name"))
+            .map(Zone::new)
+            .collect())
     }
 }
 

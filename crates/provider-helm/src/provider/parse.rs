@@ -23,7 +23,7 @@ use std::{
 ///
 /// # Errors
 /// `Invalid` when the chart can't be rendered with these values.
-pub fn parse(request: &ParseRequest<'_>) -> Result<ParsedCluster> {
+pub(super) fn parse(request: &ParseRequest<'_>) -> Result<ParsedCluster> {
     let (values_at, seed_at) = (values_ref(request.cluster), seed_ref(request.cluster));
     let recorded = |at| request.secrets.iter().find(|(known, _)| *known == at).map(|(_, secret)| secret);
     let seed = recorded(seed_at.clone()).unwrap_or(request.seed).clone();
@@ -42,13 +42,20 @@ pub fn parse(request: &ParseRequest<'_>) -> Result<ParsedCluster> {
     let made = render_for_parsing(request, &chart, &name, &values, &seed)?;
     let mut warnings = Vec::new();
     if let Some(before) = request.existing.filter(|before| before.spec.app != *request.app) {
-        warnings.push(format!("the values given before are kept for {}; see its changed defaults with `pitrix app config`", before.spec.name));
+        warnings.push(format!(
+            "the values given before are kept for {}; see its changed defaults with `pitrix app config`",
+            before.spec.name
+        ));
     }
     let mut spec = spec_of(&made, &name, request.app.clone())?;
     let values = Value::Object(values);
     spec.description.clone_from(&chart.metadata.description);
     spec.conf = json!({ "digest": source::digest_of_values(&values, &seed) });
-    Ok(ParsedCluster { spec, secrets: vec![(values_at, Secret::new(values.to_string())), (seed_at, seed)], warnings })
+    Ok(ParsedCluster {
+        spec,
+        secrets: vec![(values_at, Secret::new(values.to_string())), (seed_at, seed)],
+        warnings,
+    })
 }
 
 /// The chart as it would be rendered in the newest cluster. What the real one has is known only when it is asked.
@@ -99,7 +106,11 @@ fn render_for_parsing(
 ///
 /// # Errors
 /// `Invalid` when its manifest can't be read.
-pub fn spec_of(release: &Release, name: &str, app: provider_core::AppVersionId) -> Result<ClusterSpec> {
+pub(super) fn spec_of(
+    release: &Release,
+    name: &str,
+    app: provider_core::AppVersionId,
+) -> Result<ClusterSpec> {
     let objects = manifest::objects(&release.manifest)?;
     let workloads: Vec<_> = objects.iter().filter_map(Workload::of).collect();
     let mut taken = BTreeSet::new();
@@ -154,7 +165,8 @@ fn role_of(workload: &Workload) -> Result<RoleSpec> {
     };
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts of floats saturate")]
     let (cpu, memory_mib) = (sum("cpu").ceil() as u32, (sum("memory") / (1024.0 * 1024.0)).ceil() as u64);
-    let image = workload.containers.iter().find(|container| !container.init).map(|container| container.image.clone());
+    let image =
+        workload.containers.iter().find(|container| !container.init).map(|container| container.image.clone());
     Ok(RoleSpec {
         container: Container { kind: ContainerKind::Docker, image: image.unwrap_or_default(), zone: None },
         cpu,
@@ -179,11 +191,11 @@ fn role_of(workload: &Workload) -> Result<RoleSpec> {
 }
 
 /// Which node stands for a workload.
-pub struct NodeNames(BTreeMap<(String, String), NodeId>);
+pub(super) struct NodeNames(BTreeMap<(String, String), NodeId>);
 
 impl NodeNames {
     /// The nodes of what is wanted, and of what there is besides.
-    pub fn of(after: &ClusterSpec, before: &Cluster) -> Self {
+    pub(super) fn of(after: &ClusterSpec, before: &Cluster) -> Self {
         let mut names = BTreeMap::new();
         for spec in [after, &before.spec] {
             for (id, node) in &spec.nodes {
@@ -201,7 +213,7 @@ impl NodeNames {
     }
 
     /// The node of a workload.
-    pub fn node(&self, workload: &Workload) -> Option<NodeId> {
+    pub(super) fn node(&self, workload: &Workload) -> Option<NodeId> {
         self.0.get(&(workload.kind.clone(), workload.name.clone())).cloned()
     }
 }

@@ -23,7 +23,7 @@ const WAIT_S: u32 = 300;
 ///
 /// # Errors
 /// `Unsupported` for an action that there is none for; `Quota` or `Invalid` when something stands in the way.
-pub fn plan(change: &Change, facts: Facts) -> Result<Plan> {
+pub(super) fn plan(change: &Change, facts: Facts) -> Result<Plan> {
     if !facts.shortfalls.is_empty() {
         return Err(refused(change, &facts));
     }
@@ -89,7 +89,9 @@ impl Frame<'_> {
         let (before, after, description) = match basis {
             Basis::Install => (HookEvent::PreInstall, HookEvent::PostInstall, "Install complete".to_owned()),
             Basis::Upgrade => (HookEvent::PreUpgrade, HookEvent::PostUpgrade, "Upgrade complete".to_owned()),
-            Basis::Rollback(to) => (HookEvent::PreRollback, HookEvent::PostRollback, format!("Rollback to {to}")),
+            Basis::Rollback(to) => {
+                (HookEvent::PreRollback, HookEvent::PostRollback, format!("Rollback to {to}"))
+            }
         };
         let mut layers = vec![self.namespace()?, self.claim(basis)?];
         layers.extend(self.definitions()?);
@@ -126,7 +128,9 @@ impl Frame<'_> {
             let (group, kind) = (found.object.resource.group(), found.object.kind());
             found.node.is_some()
                 && match change {
-                    calls::Change::Restart => matches!(kind, "Deployment" | "StatefulSet" | "DaemonSet") && group == "apps",
+                    calls::Change::Restart => {
+                        matches!(kind, "Deployment" | "StatefulSet" | "DaemonSet") && group == "apps"
+                    }
                     _ => can_stop(group, kind),
                 }
         });
@@ -158,10 +162,11 @@ impl Frame<'_> {
         let objects: Vec<_> = found
             .objects
             .iter()
-            .filter(|found| !found.keep && !(keep_volumes && found.object.kind() == "PersistentVolumeClaim"))
+            .filter(|found| !(found.keep || keep_volumes && found.object.kind() == "PersistentVolumeClaim"))
             .cloned()
             .collect();
-        let mut layers = vec![self.record(ReleaseStatus::Uninstalling, "Deletion in progress (or silently failed)")?];
+        let mut layers =
+            vec![self.record(ReleaseStatus::Uninstalling, "Deletion in progress (or silently failed)")?];
         layers.extend(self.hooks(HookEvent::PreDelete)?);
         // Webhooks would refuse the removal of what they guard, and custom resources need their controllers.
         let is_first = |found: &&Found| {
@@ -204,7 +209,8 @@ impl Frame<'_> {
 
     fn definitions(&self) -> Result<[Layer; 2]> {
         let objects = &self.findings.definitions;
-        let define = objects.iter().map(|object| Step::Define { object: object.clone() }.task(None, REQUEST_S));
+        let define =
+            objects.iter().map(|object| Step::Define { object: object.clone() }.task(None, REQUEST_S));
         let of = Some((self.findings.release.clone(), self.findings.revision));
         let wait = objects.iter().map(|object| {
             let step = Step::Await { of: of.clone(), object: object.clone() };
@@ -233,7 +239,8 @@ impl Frame<'_> {
         }
         let done = hooks.iter().rev().filter(|hook| hook.deletes.contains(&DeletePolicy::HookSucceeded));
         let clear = done.map(|hook| {
-            let step = Step::ClearHook { release: self.findings.release.clone(), object: hook.object.clone() };
+            let step =
+                Step::ClearHook { release: self.findings.release.clone(), object: hook.object.clone() };
             step.task(None, REQUEST_S)
         });
         layers.push(layer(&format!("clear {event} hooks"), clear.collect::<Result<_>>()?));
@@ -242,7 +249,8 @@ impl Frame<'_> {
 
     fn take_fields(&self) -> Result<Layer> {
         let objects = self.findings.objects.iter().filter(|_| self.findings.client_side);
-        let tasks = objects.map(|found| Step::TakeFields { object: found.object.clone() }.task(None, REQUEST_S));
+        let tasks =
+            objects.map(|found| Step::TakeFields { object: found.object.clone() }.task(None, REQUEST_S));
         Ok(layer("take over fields", tasks.collect::<Result<_>>()?))
     }
 
@@ -268,12 +276,19 @@ impl Frame<'_> {
         // Objects of kinds that the release itself defines need the definitions to be established.
         if let Some(at) = layers.iter().position(|(phase, _)| *phase == Phase::Definitions) {
             let of = Some((self.findings.release.clone(), self.findings.revision));
-            let defined = self.findings.objects.iter().filter(|found| install_phase(found.object.kind()) == Phase::Definitions);
+            let defined = self
+                .findings
+                .objects
+                .iter()
+                .filter(|found| install_phase(found.object.kind()) == Phase::Definitions);
             let waits = defined.map(|found| {
                 let step = Step::Await { of: of.clone(), object: found.object.clone() };
                 step.task(None, 60)
             });
-            layers.insert(at + 1, (Phase::Definitions, layer("await definitions", waits.collect::<Result<_>>()?)));
+            layers.insert(
+                at + 1,
+                (Phase::Definitions, layer("await definitions", waits.collect::<Result<_>>()?)),
+            );
         }
         Ok(layers.into_iter().map(|(_, layer)| layer).collect())
     }

@@ -12,8 +12,8 @@ use crate::{
     status::{Readiness, readiness},
 };
 use provider_core::{
-    Error, ErrorKind, Fact, Handle, InstanceReady, Look, NodeStatus, Progress, ResourceId, Result, Retry, Started,
-    Task, TaskContext,
+    Error, ErrorKind, Fact, Handle, InstanceReady, Look, NodeStatus, Progress, ResourceId, Result, Retry,
+    Started, Task, TaskContext,
 };
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
@@ -33,7 +33,7 @@ const CLEAR: u32 = 9;
 ///
 /// # Errors
 /// As its calls; what ends a release is written down in it first.
-pub async fn start(session: &Arc<Session>, cx: &TaskContext, task: &Task) -> Result<Started<Fact>> {
+pub(super) async fn start(session: &Arc<Session>, cx: &TaskContext, task: &Task) -> Result<Started<Fact>> {
     let done = Ok(Started::Done(Fact::Done));
     match Step::of(task)? {
         Step::Namespace { name } => cx.call(WORK, session, EnsureNamespace { name }).await.and(done),
@@ -111,7 +111,7 @@ pub async fn start(session: &Arc<Session>, cx: &TaskContext, task: &Task) -> Res
 ///
 /// # Errors
 /// When it will not come to be; the step then starts again, to write that down.
-pub async fn look(session: &Arc<Session>, cx: &Look, task: &Task) -> Result<Progress<Fact>> {
+pub(super) async fn look(session: &Arc<Session>, cx: &Look, task: &Task) -> Result<Progress<Fact>> {
     match Step::of(task)? {
         Step::Hook { object, .. } => wait(session, cx, &object, true, || Fact::Done).await,
         Step::Await { object, .. } => wait(session, cx, &object, false, || ready(task, &object)).await,
@@ -177,7 +177,12 @@ enum Verdict {
 }
 
 /// What to make of an object when its step starts, or starts again.
-async fn judge(session: &Arc<Session>, cx: &Look, object: &ObjectRef, to_completion: bool) -> Result<Verdict> {
+async fn judge(
+    session: &Arc<Session>,
+    cx: &Look,
+    object: &ObjectRef,
+    to_completion: bool,
+) -> Result<Verdict> {
     let seen = seen(session, cx, object).await?;
     Ok(match state(&seen, to_completion) {
         Readiness::Ready => Verdict::Ready,

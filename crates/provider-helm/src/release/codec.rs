@@ -18,7 +18,8 @@ const MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
 /// # Errors
 /// `Bug` when it can't be serialised.
 pub fn encode(release: &Release) -> Result<String> {
-    let bug = |e: &(dyn std::error::Error + 'static)| Error::bug("a release can't be serialised").caused_by(e);
+    let bug =
+        |e: &(dyn std::error::Error + 'static)| Error::bug("a release can't be serialised").caused_by(e);
     let json = serde_json::to_vec(release).map_err(|e| bug(&e))?;
     let mut packer = GzEncoder::new(Vec::new(), Compression::best());
     packer.write_all(&json).map_err(|e| bug(&e))?;
@@ -49,7 +50,11 @@ pub fn decode(text: &str) -> Result<Release> {
 pub fn contributors(release: &Release) -> Vec<(String, usize)> {
     let packed = |bytes: &[u8]| {
         let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
-        packer.write_all(bytes).ok().and_then(|()| packer.finish().ok()).map_or(bytes.len(), |bytes| bytes.len())
+        packer
+            .write_all(bytes)
+            .ok()
+            .and_then(|()| packer.finish().ok())
+            .map_or(bytes.len(), |bytes| bytes.len())
     };
     // Packed bytes are written in base64.
     let size = |bytes: &[u8]| packed(bytes).div_ceil(3) * 4;

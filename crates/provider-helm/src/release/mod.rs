@@ -6,7 +6,7 @@ mod record;
 
 pub use codec::{LIMIT, contributors, decode, encode};
 pub use model::{DeletePolicy, Hook, Info, LastRun, Release, ReleaseStatus};
-pub use record::{HISTORY, Revision, secret, secret_name, status_patch, stale};
+pub use record::{HISTORY, Revision, secret, secret_name, stale, status_patch};
 
 #[cfg(test)]
 mod tests;

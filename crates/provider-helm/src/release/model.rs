@@ -121,7 +121,10 @@ impl ReleaseStatus {
 
     /// Whether somebody is at work on it, or died while being so.
     pub fn is_pending(self) -> bool {
-        matches!(self, Self::PendingInstall | Self::PendingUpgrade | Self::PendingRollback | Self::Uninstalling)
+        matches!(
+            self,
+            Self::PendingInstall | Self::PendingUpgrade | Self::PendingRollback | Self::Uninstalling
+        )
     }
 }
 

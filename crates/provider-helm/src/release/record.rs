@@ -39,9 +39,6 @@ pub fn secret(release: &Release, at: Timestamp, token: &str) -> Result<Value> {
     }))
 }
 
-
-
-
 /// A merge patch that writes a changed release over the stored one.
 ///
 /// # Errors

@@ -58,7 +58,12 @@ fn what_this_version_does_not_know_is_kept() {
 
 #[test]
 fn what_is_no_release_is_refused() {
-    for (text, why) in [("?", "Invalid symbol"), ("e30", "Invalid padding"), ("W10=", "invalid type: sequence"), ("H4sIAAAA", "failed to fill")] {
+    for (text, why) in [
+        ("?", "Invalid symbol"),
+        ("e30", "Invalid padding"),
+        ("W10=", "invalid type: sequence"),
+        ("H4sIAAAA", "failed to fill"),
+    ] {
         let error = decode(text).unwrap_err();
         assert!(error.to_string().contains("a stored release can't be read"), "{error}");
         assert!(error.to_string().contains(why) || why == "failed to fill", "{error}");
@@ -82,8 +87,15 @@ fn the_secret_has_exactly_the_labels_of_helm() {
 #[test]
 fn old_revisions_go_and_the_deployed_one_stays() {
     fn check(revisions: &[(u32, ReleaseStatus)], keep: usize, gone: &[u32]) {
-        let revisions: Vec<_> =
-            revisions.iter().map(|(revision, status)| Revision { revision: *revision, status: *status, token: None, cluster: None }).collect();
+        let revisions: Vec<_> = revisions
+            .iter()
+            .map(|(revision, status)| Revision {
+                revision: *revision,
+                status: *status,
+                token: None,
+                cluster: None,
+            })
+            .collect();
         assert_eq!(stale(&revisions, keep), gone);
     }
     use ReleaseStatus::{Deployed, Failed, Superseded};
@@ -96,7 +108,8 @@ fn old_revisions_go_and_the_deployed_one_stays() {
 #[test]
 fn the_largest_part_of_a_release_is_named_first() {
     let mut release = release();
-    let noise: String = (0..40_000u64).map(|n| format!("{:x}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect();
+    let noise: String =
+        (0..40_000u64).map(|n| format!("{:x}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect();
     let data = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &noise);
     release.chart["files"] = json!([{ "name": "files/dashboard.json", "data": data }]);
     let parts = contributors(&release);

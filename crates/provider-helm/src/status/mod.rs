@@ -57,10 +57,12 @@ pub fn is_awaited(group: &str, kind: &str) -> bool {
 }
 
 fn number(object: &Value, pointer: &str) -> Option<i64> {
-    object.pointer(pointer).and_then(|n| n.as_i64().or_else(|| {
-        #[allow(clippy::cast_possible_truncation, reason = "counts of pods")]
-        n.as_f64().map(|n| n as i64)
-    }))
+    object.pointer(pointer).and_then(|n| {
+        n.as_i64().or_else(|| {
+            #[allow(clippy::cast_possible_truncation, reason = "counts of pods")]
+            n.as_f64().map(|n| n as i64)
+        })
+    })
 }
 
 struct Condition<'a> {
@@ -240,7 +242,11 @@ pub fn pod_problem(pod: &Value) -> Option<String> {
                 }
                 let code = code.filter(|code| *code != 0).map(|code| format!(" with code {code}"));
                 let condition = Condition { is: "", reason, message };
-                return Some(format!("container {name} {state}{}: {}", code.unwrap_or_default(), condition.why("no reason given")));
+                return Some(format!(
+                    "container {name} {state}{}: {}",
+                    code.unwrap_or_default(),
+                    condition.why("no reason given")
+                ));
             }
         }
     }
@@ -267,7 +273,8 @@ fn service(object: &Value) -> Readiness {
     if text(object, "/spec/type") != Some("LoadBalancer") {
         return Ready;
     }
-    let has_external = object.pointer("/spec/externalIPs").and_then(Value::as_array).is_some_and(|ips| !ips.is_empty());
+    let has_external =
+        object.pointer("/spec/externalIPs").and_then(Value::as_array).is_some_and(|ips| !ips.is_empty());
     let ingress = object.pointer("/status/loadBalancer/ingress").and_then(Value::as_array);
     if has_external || ingress.is_some_and(|ingress| !ingress.is_empty()) {
         Ready

@@ -1,3 +1,5 @@
+#![allow(clippy::needless_pass_by_value, reason = "rows of a table read better")]
+
 use super::*;
 use serde_json::json;
 
@@ -20,34 +22,94 @@ fn each_kind_has_its_own_rule() {
         status
     };
     let apps = "apps/v1";
-    check(apps, "Deployment", json!({}), json!({ "observedGeneration": 1 }), "waiting: its controller has not seen its latest version");
-    check(apps, "Deployment", json!({ "replicas": 2 }), seen(json!({ "updatedReplicas": 1, "replicas": 2 })), "waiting: 1 of 2 replicas are up to date");
-    check(apps, "Deployment", json!({ "replicas": 1 }), seen(json!({ "updatedReplicas": 1, "replicas": 2 })), "waiting: 1 old replicas are still there");
-    check(apps, "Deployment", json!({ "replicas": 1 }), seen(json!({ "updatedReplicas": 1, "replicas": 1 })), "waiting: 0 of 1 replicas are available");
-    check(apps, "Deployment", json!({}), seen(json!({ "updatedReplicas": 1, "replicas": 1, "availableReplicas": 1, "readyReplicas": 1 })), "ready");
+    check(
+        apps,
+        "Deployment",
+        json!({}),
+        json!({ "observedGeneration": 1 }),
+        "waiting: its controller has not seen its latest version",
+    );
+    check(
+        apps,
+        "Deployment",
+        json!({ "replicas": 2 }),
+        seen(json!({ "updatedReplicas": 1, "replicas": 2 })),
+        "waiting: 1 of 2 replicas are up to date",
+    );
+    check(
+        apps,
+        "Deployment",
+        json!({ "replicas": 1 }),
+        seen(json!({ "updatedReplicas": 1, "replicas": 2 })),
+        "waiting: 1 old replicas are still there",
+    );
+    check(
+        apps,
+        "Deployment",
+        json!({ "replicas": 1 }),
+        seen(json!({ "updatedReplicas": 1, "replicas": 1 })),
+        "waiting: 0 of 1 replicas are available",
+    );
+    check(
+        apps,
+        "Deployment",
+        json!({}),
+        seen(json!({ "updatedReplicas": 1, "replicas": 1, "availableReplicas": 1, "readyReplicas": 1 })),
+        "ready",
+    );
     check(apps, "Deployment", json!({ "replicas": 0 }), seen(json!({})), "ready");
     check(
         apps,
         "Deployment",
         json!({}),
-        seen(json!({ "conditions": [{ "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out" }] })),
+        seen(
+            json!({ "conditions": [{ "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out" }] }),
+        ),
         "failed: ProgressDeadlineExceeded: timed out",
     );
     check(apps, "Deployment", json!({ "paused": true }), seen(json!({})), "ready");
     check(apps, "StatefulSet", json!({}), json!({}), "waiting: its controller has not seen it");
-    check(apps, "StatefulSet", json!({ "replicas": 3 }), seen(json!({ "replicas": 1 })), "waiting: 1 of 3 replicas are there");
-    check(apps, "StatefulSet", json!({ "replicas": 1 }), seen(json!({ "replicas": 1, "readyReplicas": 1, "currentRevision": "a", "updateRevision": "b" })), "waiting: 0 of 1 replicas are up to date");
+    check(
+        apps,
+        "StatefulSet",
+        json!({ "replicas": 3 }),
+        seen(json!({ "replicas": 1 })),
+        "waiting: 1 of 3 replicas are there",
+    );
+    check(
+        apps,
+        "StatefulSet",
+        json!({ "replicas": 1 }),
+        seen(json!({ "replicas": 1, "readyReplicas": 1, "currentRevision": "a", "updateRevision": "b" })),
+        "waiting: 0 of 1 replicas are up to date",
+    );
     check(
         apps,
         "StatefulSet",
         json!({ "replicas": 3, "updateStrategy": { "rollingUpdate": { "partition": 2 } } }),
-        seen(json!({ "replicas": 3, "readyReplicas": 3, "updatedReplicas": 1, "currentRevision": "a", "updateRevision": "b" })),
+        seen(
+            json!({ "replicas": 3, "readyReplicas": 3, "updatedReplicas": 1, "currentRevision": "a", "updateRevision": "b" }),
+        ),
         "ready",
     );
     check(apps, "StatefulSet", json!({ "updateStrategy": { "type": "OnDelete" } }), json!({}), "ready");
-    check(apps, "DaemonSet", json!({}), seen(json!({ "desiredNumberScheduled": 2, "currentNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvailable": 1 })), "waiting: 1 of 2 pods are available");
+    check(
+        apps,
+        "DaemonSet",
+        json!({}),
+        seen(
+            json!({ "desiredNumberScheduled": 2, "currentNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvailable": 1 }),
+        ),
+        "waiting: 1 of 2 pods are available",
+    );
     check(apps, "DaemonSet", json!({}), seen(json!({ "desiredNumberScheduled": 0 })), "ready");
-    check(apps, "ReplicaSet", json!({ "replicas": 1 }), seen(json!({ "replicas": 1 })), "waiting: 0 of 1 replicas are ready");
+    check(
+        apps,
+        "ReplicaSet",
+        json!({ "replicas": 1 }),
+        seen(json!({ "replicas": 1 })),
+        "waiting: 0 of 1 replicas are ready",
+    );
     check("v1", "Pod", json!({}), json!({ "phase": "Pending" }), "waiting: it is pending");
     check(
         "v1",
@@ -63,22 +125,82 @@ fn each_kind_has_its_own_rule() {
         json!({ "phase": "Running", "containerStatuses": [{ "name": "main", "state": { "waiting": { "reason": "CrashLoopBackOff", "message": "back-off" } } }] }),
         "failed: container main waiting: CrashLoopBackOff: back-off",
     );
-    check("v1", "Pod", json!({}), json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] }), "ready");
-    check("v1", "PersistentVolumeClaim", json!({}), json!({ "phase": "Pending" }), "waiting: it is not bound to a volume");
+    check(
+        "v1",
+        "Pod",
+        json!({}),
+        json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] }),
+        "ready",
+    );
+    check(
+        "v1",
+        "PersistentVolumeClaim",
+        json!({}),
+        json!({ "phase": "Pending" }),
+        "waiting: it is not bound to a volume",
+    );
     check("v1", "PersistentVolumeClaim", json!({}), json!({ "phase": "Bound" }), "ready");
     check("v1", "Service", json!({ "type": "ClusterIP" }), json!({}), "ready");
-    check("v1", "Service", json!({ "type": "LoadBalancer" }), json!({}), "waiting: its load balancer has no address");
-    check("v1", "Service", json!({ "type": "LoadBalancer" }), json!({ "loadBalancer": { "ingress": [{ "ip": "1.2.3.4" }] } }), "ready");
+    check(
+        "v1",
+        "Service",
+        json!({ "type": "LoadBalancer" }),
+        json!({}),
+        "waiting: its load balancer has no address",
+    );
+    check(
+        "v1",
+        "Service",
+        json!({ "type": "LoadBalancer" }),
+        json!({ "loadBalancer": { "ingress": [{ "ip": "1.2.3.4" }] } }),
+        "ready",
+    );
     check("batch/v1", "Job", json!({}), json!({}), "waiting: it has not started");
     check("batch/v1", "Job", json!({}), json!({ "startTime": "t", "active": 1 }), "ready");
-    check("batch/v1", "Job", json!({}), json!({ "conditions": [{ "type": "Failed", "status": "True", "reason": "BackoffLimitExceeded" }] }), "failed: BackoffLimitExceeded");
-    check("apiextensions.k8s.io/v1", "CustomResourceDefinition", json!({}), json!({}), "waiting: it is not established");
-    check("apiextensions.k8s.io/v1", "CustomResourceDefinition", json!({}), json!({ "conditions": [{ "type": "Established", "status": "True" }] }), "ready");
+    check(
+        "batch/v1",
+        "Job",
+        json!({}),
+        json!({ "conditions": [{ "type": "Failed", "status": "True", "reason": "BackoffLimitExceeded" }] }),
+        "failed: BackoffLimitExceeded",
+    );
+    check(
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        json!({}),
+        json!({}),
+        "waiting: it is not established",
+    );
+    check(
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        json!({}),
+        json!({ "conditions": [{ "type": "Established", "status": "True" }] }),
+        "ready",
+    );
     check("apiregistration.k8s.io/v1", "APIService", json!({}), json!({}), "waiting: it is not available");
     check("x.io/v1", "Widget", json!({}), json!({}), "ready");
-    check("x.io/v1", "Widget", json!({}), json!({ "conditions": [{ "type": "Ready", "status": "False", "reason": "NoDisk" }] }), "waiting: NoDisk");
-    check("x.io/v1", "Widget", json!({}), json!({ "conditions": [{ "type": "Stalled", "status": "True", "message": "m" }] }), "failed: m");
-    check("x.io/v1", "Widget", json!({}), json!({ "conditions": [{ "type": "Reconciling", "status": "True", "reason": "r" }] }), "waiting: r");
+    check(
+        "x.io/v1",
+        "Widget",
+        json!({}),
+        json!({ "conditions": [{ "type": "Ready", "status": "False", "reason": "NoDisk" }] }),
+        "waiting: NoDisk",
+    );
+    check(
+        "x.io/v1",
+        "Widget",
+        json!({}),
+        json!({ "conditions": [{ "type": "Stalled", "status": "True", "message": "m" }] }),
+        "failed: m",
+    );
+    check(
+        "x.io/v1",
+        "Widget",
+        json!({}),
+        json!({ "conditions": [{ "type": "Reconciling", "status": "True", "reason": "r" }] }),
+        "waiting: r",
+    );
     check("policy/v1", "PodDisruptionBudget", json!({}), json!({}), "ready");
 }
 
@@ -86,9 +208,19 @@ fn each_kind_has_its_own_rule() {
 fn a_hook_waits_until_its_job_has_succeeded() {
     let running = object("batch/v1", "Job", json!({}), json!({ "startTime": "t", "active": 1 }));
     assert_eq!(readiness(&running, true), Waiting("it runs: 1 active, 0 succeeded, 0 failed".into()));
-    let done = object("batch/v1", "Job", json!({}), json!({ "conditions": [{ "type": "Complete", "status": "True" }] }));
+    let done = object(
+        "batch/v1",
+        "Job",
+        json!({}),
+        json!({ "conditions": [{ "type": "Complete", "status": "True" }] }),
+    );
     assert_eq!(readiness(&done, true), Ready);
-    let pod = object("v1", "Pod", json!({}), json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] }));
+    let pod = object(
+        "v1",
+        "Pod",
+        json!({}),
+        json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] }),
+    );
     assert_eq!(readiness(&pod, true), Waiting("it runs".into()));
 }
 

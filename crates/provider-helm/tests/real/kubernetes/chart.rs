@@ -33,7 +33,10 @@ pub fn chart(version: &str, pieces: &[Piece]) -> Archive {
         files.extend(match piece {
             Piece::Hooks => vec![("templates/hooks.yaml", HOOKS.to_owned())],
             Piece::Custom => {
-                vec![("crds/widget.yaml", DEFINITION.to_owned()), ("templates/widget.yaml", WIDGET.to_owned())]
+                vec![
+                    ("crds/widget.yaml", DEFINITION.to_owned()),
+                    ("templates/widget.yaml", WIDGET.to_owned()),
+                ]
             }
             Piece::Kept => vec![("templates/kept.yaml", KEPT.to_owned())],
             Piece::Set => vec![("templates/set.yaml", SET.to_owned())],

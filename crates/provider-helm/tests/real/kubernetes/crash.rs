@@ -79,7 +79,11 @@ struct Outcome {
 
 /// One life of the process; none when it crashed.
 fn live<T>(stop: &Stop, work: impl Future<Output = T>) -> Option<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads can be had");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("threads can be had");
     runtime.block_on(async {
         tokio::select! {
             biased;
@@ -90,7 +94,8 @@ fn live<T>(stop: &Stop, work: impl Future<Output = T>) -> Option<T> {
 }
 
 fn carry_out(world: &World, stop: &Stop, request: &Request) -> Result<JobInfo> {
-    let earlier = live(&Stop::never(), async { jobs(world).await.map(|jobs| jobs.len()) }).expect("no crash is planned")?;
+    let earlier = live(&Stop::never(), async { jobs(world).await.map(|jobs| jobs.len()) })
+        .expect("no crash is planned")?;
     loop {
         let ended = live(stop, async {
             let control = world.control().await;
@@ -149,17 +154,22 @@ fn run(name: &str, case: &Case, at: usize) -> Option<(Outcome, usize)> {
     world.crash = Arc::new(Stop::never());
     let cluster = live(&Stop::never(), async {
         let control = world.control().await;
-        let mut clusters = control.store.clusters(&engine::ClusterFilter { runtime: None, deleted: true }).await.unwrap();
+        let mut clusters =
+            control.store.clusters(&engine::ClusterFilter { runtime: None, deleted: true }).await.unwrap();
         control.store.close().await;
         let cluster = clusters.swap_remove(0);
-        let nodes: Vec<_> = cluster.nodes.iter().map(|(id, node)| format!("{id}: {:?}", node.status)).collect();
+        let nodes: Vec<_> =
+            cluster.nodes.iter().map(|(id, node)| format!("{id}: {:?}", node.status)).collect();
         format!("{:?} {:?} {} {}", cluster.status, cluster.transition, cluster.spec.app, nodes.join(", "))
     })?;
     let outcome = Outcome {
         state: job.state,
         objects: world.witness.owned("shop"),
         releases: world.witness.releases("shop"),
-        replicas: world.witness.get("deploy", "shop").and_then(|deployment| deployment["spec"]["replicas"].as_u64()),
+        replicas: world
+            .witness
+            .get("deploy", "shop")
+            .and_then(|deployment| deployment["spec"]["replicas"].as_u64()),
         cluster,
     };
     world.clean();
@@ -173,7 +183,8 @@ fn after_a_crash_at_any_boundary_the_next_executor_comes_to_the_same_end() {
     }
     let every = env::var("PITRIX_CRASH_EVERY").ok().and_then(|n| n.parse().ok());
     let lines: Vec<String> = std::thread::scope(|scope| {
-        let cases = CASES.iter().enumerate().map(|(index, case)| scope.spawn(move || enumerate(index, case, every)));
+        let cases =
+            CASES.iter().enumerate().map(|(index, case)| scope.spawn(move || enumerate(index, case, every)));
         let cases: Vec<_> = cases.collect();
         cases.into_iter().map(|case| case.join().expect("the case holds")).collect()
     });

@@ -22,7 +22,10 @@ async fn a_chart_is_installed_upgraded_rolled_back_and_deleted_as_helm_would() {
         ["ConfigMap/shop-1-0-0", "ConfigMap/shop-kept", "Deployment/shop", "Secret/shop", "Service/shop"]
     );
     assert!(world.witness.get("configmap", "shop-announce").is_none(), "its hook's policy says that it goes");
-    assert!(world.witness.get("job", "shop-prepare").is_some(), "a hook stays unless its policy says otherwise");
+    assert!(
+        world.witness.get("job", "shop-prepare").is_some(),
+        "a hook stays unless its policy says otherwise"
+    );
     let cluster = world.cluster(&control, "shop").await;
     assert_eq!(cluster.status, ClusterStatus::Active);
     assert_eq!(cluster.nodes[&"shop-1".into()].status, NodeStatus::Active);
@@ -41,8 +44,15 @@ async fn a_chart_is_installed_upgraded_rolled_back_and_deleted_as_helm_would() {
     assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
     let deployment = world.witness.get("deploy", "shop").unwrap();
     assert_eq!(deployment["spec"]["replicas"], 2);
-    assert_eq!(deployment["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"], "blue", "values are kept");
-    assert_eq!(world.witness.get("secret", "shop").unwrap()["data"]["password"], password, "it was not made up anew");
+    assert_eq!(
+        deployment["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"], "blue",
+        "values are kept"
+    );
+    assert_eq!(
+        world.witness.get("secret", "shop").unwrap()["data"]["password"],
+        password,
+        "it was not made up anew"
+    );
     assert!(world.witness.get("configmap", "shop-1-0-0").is_none(), "what is no longer wanted goes");
     assert!(world.witness.get("configmap", "shop-2-0-0").is_some());
 
@@ -80,13 +90,17 @@ async fn workloads_are_scaled_to_zero_and_back() {
     let control = world.control().await;
     world.push(&control, "1.0.0", &chart("1.0.0", &[Piece::Set])).await;
     world.run(&control, &create("shop", "1.0.0", json!({ "replicas": 3 }))).await.unwrap();
-    let replicas = |kind: &str, name: &str| world.witness.get(kind, name).unwrap()["spec"]["replicas"].as_u64();
+    let replicas =
+        |kind: &str, name: &str| world.witness.get(kind, name).unwrap()["spec"]["replicas"].as_u64();
 
     let job = world.run(&control, &act("shop", Action::StopClusters)).await.unwrap();
     assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
     assert_eq!((replicas("deploy", "shop"), replicas("statefulset", "shop-set")), (Some(0), Some(0)));
     let cluster = world.cluster(&control, "shop").await;
-    assert_eq!((cluster.status, cluster.nodes[&"shop-1".into()].status), (ClusterStatus::Stopped, NodeStatus::Stopped));
+    assert_eq!(
+        (cluster.status, cluster.nodes[&"shop-1".into()].status),
+        (ClusterStatus::Stopped, NodeStatus::Stopped)
+    );
 
     let job = world.run(&control, &act("shop", Action::StartClusters)).await.unwrap();
     assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);

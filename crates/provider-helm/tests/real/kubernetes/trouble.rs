@@ -16,8 +16,14 @@ async fn all_kinds_that_are_not_served_are_named_at_once_and_nothing_changes() {
     let all = error.causes().join("\n");
     assert!(all.contains("policy/v1beta1 PodSecurityPolicy"), "{error}\n{all}");
     assert!(all.contains("nobody.example/v1 Gadget"), "{all}");
-    assert!(all.contains("policy/v1beta1 PodDisruptionBudget") && all.contains("it is served as: policy/v1"), "{all}");
-    assert!(world.witness.kubectl(&["get", "namespace", world.namespace()]).is_err(), "not even the namespace");
+    assert!(
+        all.contains("policy/v1beta1 PodDisruptionBudget") && all.contains("it is served as: policy/v1"),
+        "{all}"
+    );
+    assert!(
+        world.witness.kubectl(&["get", "namespace", world.namespace()]).is_err(),
+        "not even the namespace"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -28,7 +34,10 @@ async fn an_object_of_somebody_else_is_named_and_left_alone() {
     world.witness.kubectl(&["create", "namespace", world.namespace()]).unwrap();
     world.witness.kubectl(&["create", "configmap", "shop-1-0-0", "--from-literal=color=black"]).unwrap();
     let error = control.submit(&create("shop", "1.0.0", json!({}))).await.err().unwrap();
-    assert!(error.to_string().contains("ConfigMap/shop-1-0-0: it is there already, and no release owns it"), "{error}");
+    assert!(
+        error.to_string().contains("ConfigMap/shop-1-0-0: it is there already, and no release owns it"),
+        "{error}"
+    );
     assert_eq!(world.witness.get("configmap", "shop-1-0-0").unwrap()["data"]["color"], "black");
     world.clean();
 }

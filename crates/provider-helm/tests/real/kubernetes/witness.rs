@@ -41,7 +41,11 @@ impl Witness {
         let json = self.helm(&["history", release, "-o", "json"])?.expect("there is a history");
         let list: Value = serde_json::from_str(&json).expect("it is JSON");
         let revisions = list.as_array().expect("it is a list").iter();
-        Some(revisions.map(|r| (r["revision"].as_u64().unwrap_or(0), r["status"].as_str().unwrap_or("").to_owned())).collect())
+        Some(
+            revisions
+                .map(|r| (r["revision"].as_u64().unwrap_or(0), r["status"].as_str().unwrap_or("").to_owned()))
+                .collect(),
+        )
     }
 
     /// Runs kubectl and gives what it prints.
@@ -86,7 +90,13 @@ impl Witness {
             .expect("it is a list")
             .iter()
             .filter(|o| o["metadata"]["annotations"]["meta.helm.sh/release-name"] == release)
-            .map(|o| format!("{}/{}", o["kind"].as_str().unwrap_or(""), o["metadata"]["name"].as_str().unwrap_or("")))
+            .map(|o| {
+                format!(
+                    "{}/{}",
+                    o["kind"].as_str().unwrap_or(""),
+                    o["metadata"]["name"].as_str().unwrap_or("")
+                )
+            })
             .collect();
         names.sort();
         names

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use conformance::{Cloud, ScriptedPilot, VirtualClock};
 use engine::{Aim, Control, Executor, JobInfo, Options, Request, Settings, Store};
 use provider_core::{
-    Action, Archive, Clock, Cluster, CrashPoint, Credential, DeploymentId, Error, Host, NoCrash, Provider, ProviderId,
-    Registry, Result, Runtime, Secret, Timestamp, Zone,
+    Action, Archive, Clock, Cluster, CrashPoint, Credential, DeploymentId, Error, Host, NoCrash, Provider,
+    ProviderId, Registry, Result, Runtime, Secret, Timestamp, Zone,
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, env, fs, io::Write, path::PathBuf, sync::Arc, time::Duration};
@@ -34,7 +34,13 @@ impl World {
         let kubeconfig = fs::read_to_string(&path).expect("the kubeconfig can be read");
         let namespace = format!("t-{name}-{}", std::process::id());
         let dir = tempfile::tempdir().expect("a directory can be made");
-        Some(Self { witness: Witness::new(path, &namespace), crash: Arc::new(NoCrash), dir, kubeconfig, namespace })
+        Some(Self {
+            witness: Witness::new(path, &namespace),
+            crash: Arc::new(NoCrash),
+            dir,
+            kubeconfig,
+            namespace,
+        })
     }
 
     /// The namespace.
@@ -54,7 +60,11 @@ impl World {
         let control = Control {
             store,
             providers: Arc::new(move |id| {
-                if id.as_str() == "kubernetes" { Ok(provider.clone()) } else { Err(Error::not_found("no such provider")) }
+                if id.as_str() == "kubernetes" {
+                    Ok(provider.clone())
+                } else {
+                    Err(Error::not_found("no such provider"))
+                }
             }),
             pilot,
             clock,
@@ -109,7 +119,13 @@ impl World {
 /// A request to create a cluster of `web@VERSION`.
 pub fn create(name: &str, version: &str, values: Value) -> Request {
     let app = format!("web@{version}");
-    Request::Create { name: Some(name.into()), app: app.as_str().into(), runtime: "k8s".into(), conf: values, volumes_of: None }
+    Request::Create {
+        name: Some(name.into()),
+        app: app.as_str().into(),
+        runtime: "k8s".into(),
+        conf: values,
+        volumes_of: None,
+    }
 }
 
 /// A request to do something with a cluster.
@@ -147,7 +163,8 @@ fn skipped(what: &str) {
     match env::var_os("PITRIX_TEST_SKIPS") {
         Some(path) => {
             let file = fs::OpenOptions::new().append(true).create(true).open(path);
-            file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the list of skipped tests can be written");
+            file.and_then(|mut file| file.write_all(line.as_bytes()))
+                .expect("the list of skipped tests can be written");
         }
         None => {
             let _ = std::io::stderr().write_all(line.as_bytes());
