@@ -51,6 +51,15 @@ pub(super) fn adopted(change: &Change) -> Option<u32> {
     (change.action == Action::CreateCluster).then_some(revision)
 }
 
+/// How long a runtime waits for objects: its label, or what Helm waits.
+fn wait_s(labels: &BTreeMap<String, String>) -> Result<u32> {
+    const LABEL: &str = "wait-timeout-s";
+    let Some(text) = labels.get(LABEL) else { return Ok(300) };
+    text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds)).ok_or_else(|| {
+        Error::invalid(format!("the label `{LABEL}` of the runtime is `{text}`")).hint("give seconds, from 1 to 86400")
+    })
+}
+
 pub(super) struct Check<'a> {
     pub(super) session: &'a Session,
     pub(super) change: &'a Change,
@@ -88,6 +97,7 @@ impl<'a> Check<'a> {
         )
         .await?;
         let findings = Findings {
+            wait_s: wait_s(&session.cx.runtime.labels)?,
             release,
             namespace: session.namespace().to_owned(),
             new_namespace: namespace.is_none(),

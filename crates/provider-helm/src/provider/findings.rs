@@ -83,8 +83,8 @@ pub struct Findings {
     pub hooks: Vec<FoundHook>,
     /// Whether the revision was applied by the client, as Helm 3 did.
     pub client_side: bool,
-    /// What is worth knowing, in sentences.
-    pub notes: Vec<String>,
+    /// Seconds until an object counts as not coming to be.
+    pub wait_s: u32,
 }
 
 /// One object.

@@ -16,8 +16,6 @@ use provider_core::{Action, Change, ClusterStatus, Error, Facts, Layer, Plan, Re
 
 /// Seconds until one request has failed for good.
 const REQUEST_S: u32 = 120;
-/// Seconds until an object counts as not coming to be: Helm's default.
-const WAIT_S: u32 = 300;
 
 /// The plan that brings `change` about.
 ///
@@ -139,7 +137,7 @@ impl Frame<'_> {
             .map(|found| {
                 let step = Step::Running { object: found.object.clone(), change, replicas: found.replicas };
                 // A stop is over once no pod is left.
-                step.task(found.node.clone(), WAIT_S)
+                step.task(found.node.clone(), self.findings.wait_s)
             })
             .collect::<Result<_>>()?;
         let name = match change {
@@ -235,7 +233,7 @@ impl Frame<'_> {
                 object: hook.object.clone(),
                 delete_failed: hook.deletes.contains(&DeletePolicy::HookFailed),
             };
-            layers.push(layer(&format!("{event} hook {}", hook.object.name), vec![step.task(None, WAIT_S)?]));
+            layers.push(layer(&format!("{event} hook {}", hook.object.name), vec![step.task(None, self.findings.wait_s)?]));
         }
         let done = hooks.iter().rev().filter(|hook| hook.deletes.contains(&DeletePolicy::HookSucceeded));
         let clear = done.map(|hook| {
@@ -304,13 +302,13 @@ impl Frame<'_> {
 
     fn await_one(&self, found: &Found, fails_release: bool) -> Result<provider_core::Task> {
         let of = fails_release.then(|| (self.findings.release.clone(), self.findings.revision));
-        Step::Await { of, object: found.object.clone() }.task(found.node.clone(), WAIT_S)
+        Step::Await { of, object: found.object.clone() }.task(found.node.clone(), self.findings.wait_s)
     }
 
     fn remove(&self, objects: &[Found], all: bool) -> Result<Layer> {
         let tasks = objects.iter().map(|found| {
             let step = Step::Remove { release: self.findings.release.clone(), object: found.object.clone() };
-            step.task(found.node.clone(), WAIT_S)
+            step.task(found.node.clone(), self.findings.wait_s)
         });
         let name = if all { "remove objects" } else { "remove what is no longer wanted" };
         Ok(layer(name, tasks.collect::<Result<_>>()?))

@@ -19,6 +19,8 @@ pub struct World {
     pub witness: Witness,
     /// Where executors crash.
     pub crash: Arc<dyn CrashPoint>,
+    /// Seconds until an object counts as not coming to be.
+    pub patience_s: u32,
     dir: TempDir,
     kubeconfig: String,
     namespace: String,
@@ -37,6 +39,7 @@ impl World {
         Some(Self {
             witness: Witness::new(path, &namespace),
             crash: Arc::new(NoCrash),
+            patience_s: 120,
             dir,
             kubeconfig,
             namespace,
@@ -76,7 +79,7 @@ impl World {
                 provider: "kubernetes".into(),
                 endpoint: String::new(),
                 zone: Zone::new(&*self.namespace),
-                labels: BTreeMap::new(),
+                labels: BTreeMap::from([("wait-timeout-s".to_owned(), self.patience_s.to_string())]),
             };
             let credential = Credential::new([("kubeconfig".to_owned(), Secret::new(&*self.kubeconfig))]);
             control.store.create_runtime(&runtime, credential).await.expect("a runtime can be made");
@@ -108,6 +111,24 @@ impl World {
     /// The cluster on record.
     pub async fn cluster(&self, control: &Control, name: &str) -> Cluster {
         control.cluster(name).await.expect("it is on record")
+    }
+
+    /// Works with this token instead of the administrator's.
+    pub fn use_token(&mut self, token: &str) {
+        let lines = self.kubeconfig.lines().map(|line| match line.split_once("token:") {
+            Some((before, _)) => format!("{before}token: {token}{}", if line.contains('{') { "}}]" } else { "" }),
+            None => line.to_owned(),
+        });
+        self.kubeconfig = lines.collect::<Vec<_>>().join("\n");
+    }
+
+    /// Whether any file of the state directory holds this text.
+    pub fn state_holds(&self, needle: &str) -> bool {
+        let mut files = fs::read_dir(self.dir.path()).expect("it can be listed").filter_map(Result::<_, _>::ok);
+        files.any(|file| {
+            let bytes = fs::read(file.path()).unwrap_or_default();
+            bytes.windows(needle.len()).any(|window| window == needle.as_bytes())
+        })
     }
 
     /// Removes the namespace.
