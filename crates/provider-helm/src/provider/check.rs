@@ -56,7 +56,8 @@ fn wait_s(labels: &BTreeMap<String, String>) -> Result<u32> {
     const LABEL: &str = "wait-timeout-s";
     let Some(text) = labels.get(LABEL) else { return Ok(300) };
     text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds)).ok_or_else(|| {
-        Error::invalid(format!("the label `{LABEL}` of the runtime is `{text}`")).hint("give seconds, from 1 to 86400")
+        Error::invalid(format!("the label `{LABEL}` of the runtime is `{text}`"))
+            .hint("give seconds, from 1 to 86400")
     })
 }
 

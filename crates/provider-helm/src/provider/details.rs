@@ -90,11 +90,7 @@ pub(super) async fn describe(session: &Session, cluster: &Cluster) -> Result<Clu
     let pods: Vec<_> = pods.into_iter().filter(|pod| mine.has_pod(pod)).collect();
     insert(&mut details, "pods", pods.iter().map(pod_lines));
     insert(&mut details, "services", services.iter().filter(|o| mine.has("Service", o)).map(service_lines));
-    insert(
-        &mut details,
-        "ingresses",
-        ingresses.iter().filter(|o| mine.has("Ingress", o)).map(ingress_lines),
-    );
+    insert(&mut details, "ingresses", ingresses.iter().filter(|o| mine.has("Ingress", o)).map(ingress_lines));
     insert(&mut details, "claims", claims.iter().filter(|o| mine.has_claim(o)).map(claim_lines));
     let names: Vec<&str> = workloads.iter().map(|workload| workload.name.as_str()).collect();
     let fits = |name: &str| names.iter().any(|own| name.starts_with(own)) || mine.names(name);

@@ -233,7 +233,10 @@ impl Frame<'_> {
                 object: hook.object.clone(),
                 delete_failed: hook.deletes.contains(&DeletePolicy::HookFailed),
             };
-            layers.push(layer(&format!("{event} hook {}", hook.object.name), vec![step.task(None, self.findings.wait_s)?]));
+            layers.push(layer(
+                &format!("{event} hook {}", hook.object.name),
+                vec![step.task(None, self.findings.wait_s)?],
+            ));
         }
         let done = hooks.iter().rev().filter(|hook| hook.deletes.contains(&DeletePolicy::HookSucceeded));
         let clear = done.map(|hook| {

@@ -1,5 +1,6 @@
 //! What all these tests share.
 
+mod adopt;
 mod chart;
 mod crash;
 mod life;

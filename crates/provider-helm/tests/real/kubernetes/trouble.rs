@@ -51,7 +51,10 @@ async fn a_pod_that_never_becomes_ready_is_named_with_its_reason() {
     let values = json!({ "podLabels": { "pitrix.test/no-image": "true" } });
     let job = world.run(&control, &create("shop", "1.0.0", values)).await.unwrap();
     let error = job.error.expect("it fails").to_string();
-    assert!(error.contains("Deployment/shop is not ready in time: 0 of 1 replicas are available; pod shop-"), "{error}");
+    assert!(
+        error.contains("Deployment/shop is not ready in time: 0 of 1 replicas are available; pod shop-"),
+        "{error}"
+    );
     assert!(error.contains("ImagePullBackOff"), "{error}");
     assert_eq!(world.witness.releases("shop"), [("1".to_owned(), "failed".to_owned())]);
 
@@ -97,7 +100,10 @@ async fn a_quota_that_does_not_suffice_is_named_before_anything_changes() {
     world.push(&control, "1.0.0", &chart("1.0.0", &[])).await;
     world.witness.kubectl(&["create", "namespace", world.namespace()]).unwrap();
     world.witness.kubectl(&["create", "quota", "small", "--hard=pods=1,requests.memory=20Mi"]).unwrap();
-    world.witness.kubectl(&["wait", "--for=jsonpath={.status.hard.pods}=1", "quota/small", "--timeout=20s"]).unwrap();
+    world
+        .witness
+        .kubectl(&["wait", "--for=jsonpath={.status.hard.pods}=1", "quota/small", "--timeout=20s"])
+        .unwrap();
     let error = control.submit(&create("shop", "1.0.0", json!({ "replicas": 2 }))).await.err().unwrap();
     let all = error.causes().join("\n");
     assert!(all.contains("quota small: pods: 2 is needed, 0 of 1 is used"), "{error} {all}");
@@ -111,7 +117,8 @@ async fn missing_rights_are_named_all_at_once() {
     let Some(mut world) = World::new("rights") else { return };
     world.witness.kubectl(&["create", "namespace", world.namespace()]).unwrap();
     world.witness.kubectl(&["create", "serviceaccount", "clerk"]).unwrap();
-    let role = ["create", "role", "clerk", "--verb=get,list,watch,create,patch", "--resource=secrets,configmaps"];
+    let role =
+        ["create", "role", "clerk", "--verb=get,list,watch,create,patch", "--resource=secrets,configmaps"];
     world.witness.kubectl(&role).unwrap();
     let subject = format!("--serviceaccount={}:clerk", world.namespace());
     world.witness.kubectl(&["create", "rolebinding", "clerk", "--role=clerk", &subject]).unwrap();
@@ -121,7 +128,10 @@ async fn missing_rights_are_named_all_at_once() {
     world.push(&control, "1.0.0", &chart("1.0.0", &[])).await;
     let error = control.submit(&create("shop", "1.0.0", json!({}))).await.err().unwrap();
     let all = error.causes().join("\n");
-    assert!(all.contains("the credential may not create or patch deployments.apps in the namespace"), "{error} {all}");
+    assert!(
+        all.contains("the credential may not create or patch deployments.apps in the namespace"),
+        "{error} {all}"
+    );
     assert!(all.contains("the credential may not create or patch services in the namespace"), "{all}");
     assert!(!all.contains("secrets"), "{all}");
     world.clean();
@@ -134,7 +144,8 @@ async fn a_field_of_another_manager_is_named_and_ends_the_release() {
     world.push(&control, "1.0.0", &chart("1.0.0", &[])).await;
     world.run(&control, &create("shop", "1.0.0", json!({}))).await.unwrap();
     let patch = r#"{"data":{"color":"black"}}"#;
-    let arguments = ["patch", "configmap", "shop-1-0-0", "--type=merge", "--field-manager=painter", "-p", patch];
+    let arguments =
+        ["patch", "configmap", "shop-1-0-0", "--type=merge", "--field-manager=painter", "-p", patch];
     world.witness.kubectl(&arguments).unwrap();
     let job = world.run(&control, &update("shop", json!({ "color": "blue" }))).await.unwrap();
     let error = job.error.expect("it fails");
@@ -149,13 +160,17 @@ async fn a_field_of_another_manager_is_named_and_ends_the_release() {
 async fn a_release_that_is_too_large_is_refused_with_its_largest_parts() {
     let Some(world) = World::new("large") else { return };
     let control = world.control().await;
-    let noise: String = (0..110_000u64).map(|n| format!("{:016x}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect();
+    let noise: String =
+        (0..110_000u64).map(|n| format!("{:016x}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect();
     let mut files: Vec<_> =
         chart("1.0.0", &[]).files().map(|(name, bytes)| (name.to_owned(), bytes.to_vec())).collect();
     files.push(("dashboards/all.json".into(), noise.into_bytes()));
     world.push(&control, "1.0.0", &provider_core::Archive::from_files(files).unwrap()).await;
     let error = control.submit(&create("shop", "1.0.0", json!({}))).await.err().unwrap();
-    assert!(error.to_string().contains("KiB, and a Secret takes 1024 KiB; most of it is dashboards/all.json ("), "{error}");
+    assert!(
+        error.to_string().contains("KiB, and a Secret takes 1024 KiB; most of it is dashboards/all.json ("),
+        "{error}"
+    );
     world.clean();
 }
 
@@ -180,7 +195,8 @@ async fn no_value_and_nothing_made_up_is_on_record_in_the_clear() {
     world.run(&control, &create("shop", "1.0.0", json!({ "color": canary }))).await.unwrap();
     let cluster = world.cluster(&control, "shop").await;
     // The password is made up by the chart; the API has it in base64.
-    let password = world.witness.get("secret", "shop").unwrap()["data"]["password"].as_str().unwrap().to_owned();
+    let password =
+        world.witness.get("secret", "shop").unwrap()["data"]["password"].as_str().unwrap().to_owned();
     for needle in [canary, password.as_str()] {
         assert!(!world.state_holds(needle), "`{needle}` is in the state directory");
         assert!(!serde_json::to_string(&cluster).unwrap().contains(needle));

@@ -116,15 +116,31 @@ impl World {
     /// Works with this token instead of the administrator's.
     pub fn use_token(&mut self, token: &str) {
         let lines = self.kubeconfig.lines().map(|line| match line.split_once("token:") {
-            Some((before, _)) => format!("{before}token: {token}{}", if line.contains('{') { "}}]" } else { "" }),
+            Some((before, _)) => {
+                format!("{before}token: {token}{}", if line.contains('{') { "}}]" } else { "" })
+            }
             None => line.to_owned(),
         });
         self.kubeconfig = lines.collect::<Vec<_>>().join("\n");
     }
 
+    /// Makes a revision look as if Helm had died while it was at work on it.
+    pub fn make_pending(&self, release: &str, revision: u32) {
+        let name = provider_helm::release::secret_name(release, revision);
+        let secret = self.witness.get("secret", &name).expect("it is there");
+        let mut stored = provider_helm::session::release_in(&secret).expect("it is a release");
+        stored.info.status = provider_helm::release::ReleaseStatus::PendingInstall;
+        let patch =
+            provider_helm::release::status_patch(&stored, Timestamp::default()).expect("it can be written");
+        let patched =
+            self.witness.kubectl(&["patch", "secret", &name, "--type=merge", "-p", &patch.to_string()]);
+        patched.expect("it can be patched");
+    }
+
     /// Whether any file of the state directory holds this text.
     pub fn state_holds(&self, needle: &str) -> bool {
-        let mut files = fs::read_dir(self.dir.path()).expect("it can be listed").filter_map(Result::<_, _>::ok);
+        let mut files =
+            fs::read_dir(self.dir.path()).expect("it can be listed").filter_map(Result::<_, _>::ok);
         files.any(|file| {
             let bytes = fs::read(file.path()).unwrap_or_default();
             bytes.windows(needle.len()).any(|window| window == needle.as_bytes())
