@@ -118,20 +118,35 @@ struct Failure {
     error: FunctionError,
     place: Place,
     function: Option<&'static str>,
+    /// Whether it is about an argument that is written in the template.
+    literal: bool,
     via: Option<Via>,
     text: Option<String>,
 }
 
 impl Failure {
     fn at(place: Place) -> impl Fn(FunctionError) -> Failure {
-        move |error| Failure { error, place, function: None, via: None, text: None }
+        move |error| Failure { error, place, function: None, literal: false, via: None, text: None }
     }
+}
+
+/// What Go says of a literal of the wrong type, which it finds out before it calls.
+fn literal_message(message: &str, found: &str) -> Option<String> {
+    let (_, expected) = message.split_once("expected ")?;
+    let expected = expected.split_once("; got").map_or(expected, |(expected, _)| expected);
+    Some(match expected {
+        _ if found == "nil" => format!("cannot assign nil to {expected}"),
+        "string" | "bool" => format!("expected {expected}; found {found}"),
+        "int" | "int64" => format!("expected integer; found {found}"),
+        "float64" => format!("expected float; found {found}"),
+        _ => format!("can't handle {found} for arg of type {expected}"),
+    })
 }
 
 impl Inner {
     /// Keeps the first error, and how the render came to where it is.
     fn note(&self, code: &Code, failure: Failure) {
-        let Failure { error, place, function, via, text } = failure;
+        let Failure { error, place, function, literal, via, text } = failure;
         let frame = Frame {
             location: code.source.location(place.offset),
             template: code.name.to_string(),
@@ -148,6 +163,10 @@ impl Inner {
         let (kind, message) = match (error, function) {
             (FunctionError::Failed(message), Some(name)) => {
                 (ErrorKind::Execution, format!("error calling {name}: {message}"))
+            }
+            (FunctionError::Argument(message), _) if literal => {
+                let text = literal_message(&message, &frame.expression);
+                (ErrorKind::Execution, text.unwrap_or(message))
             }
             (FunctionError::Refused(message), _) => (ErrorKind::Refused, message),
             (FunctionError::Limit(message), _) => (ErrorKind::Limit, message),
@@ -170,9 +189,9 @@ impl Inner {
                 let arguments = self.arguments(arguments, input, kwargs);
                 field::method(self.take(input), path, *boxed, &arguments, &self.runtime).map_err(&at)?
             }
-            Op::Call { entry, arguments, nodes } => {
-                let arguments = self.arguments(arguments, input, kwargs);
-                self.call(entry, &arguments, nodes, site.place)?
+            Op::Call { entry, arguments: slots, nodes } => {
+                let arguments = self.arguments(slots, input, kwargs);
+                self.call(entry, &arguments, slots, nodes, site.place)?
             }
             Op::Include { arguments, nodes } => {
                 let arguments = self.arguments(arguments, input, kwargs);
@@ -258,16 +277,18 @@ impl Inner {
         &self,
         entry: &Entry,
         arguments: &[Value],
+        slots: &[Slot],
         nodes: &[Place],
         place: Place,
     ) -> Result<Value, Failure> {
         let mut call = Call::new(entry.name, arguments, &self.runtime);
         (entry.call)(&mut call).map_err(|error| {
-            let place = match error {
-                FunctionError::Argument(_) => nodes.get(call.asked()).copied().unwrap_or(place),
-                _ => place,
+            let FunctionError::Argument(_) = error else {
+                return Failure { function: Some(entry.name), ..Failure::at(place)(error) };
             };
-            Failure { function: Some(entry.name), ..Failure::at(place)(error) }
+            let literal = matches!(slots.get(call.asked()), Some(Slot::Constant(_)));
+            let place = nodes.get(call.asked()).copied().unwrap_or(place);
+            Failure { literal, ..Failure::at(place)(error) }
         })
     }
 

@@ -11,16 +11,6 @@ pub(crate) enum NumberError {
     Range,
 }
 
-impl NumberError {
-    /// Go's words.
-    pub(crate) fn text(self) -> &'static str {
-        match self {
-            NumberError::Syntax => "invalid syntax",
-            NumberError::Range => "value out of range",
-        }
-    }
-}
-
 /// Reads an integer. Base 0 takes it from the prefix (`0x`, `0o`, `0b`, `0`) and allows `_` between digits.
 pub(crate) fn parse_int(text: &str, base: u32) -> Result<i64, NumberError> {
     let (negative, digits) = match text.as_bytes().first() {

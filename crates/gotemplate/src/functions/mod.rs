@@ -3,6 +3,7 @@
 mod args;
 pub(crate) mod base64;
 mod case;
+mod crypto;
 mod data;
 mod decimals;
 mod defaults;
@@ -10,13 +11,16 @@ mod dicts;
 mod encoding;
 mod json;
 mod lists;
+mod network;
 mod numbers;
 mod paths;
 mod random;
 mod regex;
 mod strings;
 mod time;
+mod toml;
 mod types;
+mod urls;
 mod versions;
 mod words;
 
@@ -32,15 +36,21 @@ pub(crate) fn library() -> Vec<Entry> {
         dicts::ENTRIES,
         encoding::ENTRIES,
         lists::ENTRIES,
+        network::ENTRIES,
         numbers::ENTRIES,
         paths::ENTRIES,
         random::ENTRIES,
         regex::ENTRIES,
         strings::ENTRIES,
         time::ENTRIES,
+        toml::ENTRIES,
         types::ENTRIES,
+        urls::ENTRIES,
         versions::ENTRIES,
         words::ENTRIES,
     ]
     .concat()
+    .into_iter()
+    .chain(crypto::entries())
+    .collect()
 }

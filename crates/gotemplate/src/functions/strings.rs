@@ -37,7 +37,7 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 /// Where `needle` begins in `text`.
-fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
+pub(super) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
     memchr::memmem::find(text, needle)
 }
 

@@ -136,7 +136,7 @@ impl Composer<'_, '_> {
             };
             match open.last().and_then(|&parent| self.nodes.get_mut(parent)) {
                 Some(Node { kind: NodeKind::Sequence(items) | NodeKind::Mapping(items), .. }) => {
-                    items.push(id)
+                    items.push(id);
                 }
                 _ => root = id,
             }

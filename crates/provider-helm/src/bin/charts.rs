@@ -90,10 +90,10 @@ fn find(directory: &Path, only: Option<&str>) -> Result<Vec<ChartCases>, Failure
         let mut cases = Vec::new();
         for file in fs::read_dir(&folder)? {
             let file = file?.file_name().to_string_lossy().into_owned();
-            if let Some(case) = file.strip_suffix(".expected.yaml.gz") {
-                if only.is_none_or(|only| format!("{name}/{case}").contains(only)) {
-                    cases.push(case.to_owned());
-                }
+            if let Some(case) = file.strip_suffix(".expected.yaml.gz")
+                && only.is_none_or(|only| format!("{name}/{case}").contains(only))
+            {
+                cases.push(case.to_owned());
             }
         }
         cases.sort();

@@ -27,7 +27,7 @@ impl Chart {
     pub fn read(packed: &[u8]) -> Result<Self> {
         let mut unpacked = Unpacked::default();
         let archive = Archive::read_within(packed, &mut unpacked)?;
-        load(own_files(&archive), &mut unpacked, 0)
+        load(&own_files(&archive), &mut unpacked, 0)
     }
 
     /// Reads a chart from its files.
@@ -40,7 +40,7 @@ impl Chart {
             unpacked.entries += 1;
             unpacked.bytes += content.len() as u64;
         }
-        load(own_files(archive), &mut unpacked, 0)
+        load(&own_files(archive), &mut unpacked, 0)
     }
 }
 
@@ -52,7 +52,7 @@ fn own_files(archive: &Archive) -> Vec<File> {
     archive.files().map(file).collect()
 }
 
-fn load(files: Vec<File>, unpacked: &mut Unpacked, depth: usize) -> Result<Chart> {
+fn load(files: &[File], unpacked: &mut Unpacked, depth: usize) -> Result<Chart> {
     if depth > MAX_DEPTH {
         return Err(Error::invalid(format!("charts are nested more than {MAX_DEPTH} deep")));
     }
@@ -69,7 +69,7 @@ fn load(files: Vec<File>, unpacked: &mut Unpacked, depth: usize) -> Result<Chart
     }
     let is_v1 = metadata.api_version == "v1";
     let mut packed: BTreeMap<String, Vec<File>> = BTreeMap::new();
-    for file in &files {
+    for file in files {
         match file.name.as_str() {
             "Chart.yaml" => {}
             "Chart.lock" => chart.lock = Some(Lock::read("Chart.lock", &document(file)?)?),
@@ -107,9 +107,9 @@ fn load(files: Vec<File>, unpacked: &mut Unpacked, depth: usize) -> Result<Chart
             continue;
         }
         let inner = if top.ends_with(".tgz") {
-            read_packed(&top, &files, unpacked).and_then(|files| load(files, unpacked, depth + 1))
+            read_packed(&top, &files, unpacked).and_then(|files| load(&files, unpacked, depth + 1))
         } else {
-            load(without_top(files), unpacked, depth + 1)
+            load(&without_top(files), unpacked, depth + 1)
         };
         let attempt = || format!("can't read the chart `charts/{top}` inside `{}`", chart.name());
         let inner = inner.map_err(|e| e.during(attempt()))?;

@@ -178,7 +178,7 @@ pub fn split(text: &str) -> Vec<&str> {
             documents.push(document);
         }
         let Some(found) = found else { return documents };
-        let after = text[found + 3..].trim_start_matches(|c| matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0c'));
+        let after = text[found + 3..].trim_start_matches([' ', '\t', '\n', '\r', '\x0c']);
         at = text.len() - after.len();
         is_line_start = text[..at].ends_with('\n');
         start = at;

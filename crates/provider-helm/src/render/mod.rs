@@ -4,17 +4,22 @@ mod capabilities;
 mod files;
 mod glob;
 mod manifest;
+mod native;
 mod scope;
+mod shared;
 
 pub use capabilities::{Capabilities, KubeVersion};
 pub use manifest::{Hook, HookEvent, INSTALL_ORDER, Manifest, split as split_documents};
 
 use crate::chart::{Chart, CrdFile};
 use crate::values::{self, Values};
-use gotemplate::{ErrorKind, Functions, Host, Limits, Session, Templates, semver};
+use gotemplate::{ErrorKind, Functions, Host, Limits, Runtime, Session, Templates, semver};
+use native::Natives;
 use provider_core::{Error, Result};
+use shared::Shared;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a chart is rendered for: `.Release` in templates.
@@ -94,6 +99,7 @@ struct Compiled {
     /// The templates in the order in which they were read.
     names: Vec<String>,
     templates: Templates,
+    natives: Natives,
 }
 
 impl std::fmt::Debug for Compiled {
@@ -135,10 +141,13 @@ impl Renderer {
         let chart = self.used(given)?;
         check_kube_version(&chart, options.capabilities.kube_version.plain())?;
         let compiled = self.compiled(&chart)?;
+        let host = Shared::new(host);
+        let other = host.clone();
         let files = compiled
             .templates
             .session(host, options.limits, |session| {
-                render_files(session, &chart, given, &compiled.names, options)
+                let runtime = Rc::new(Runtime::new(other, options.limits));
+                render_files(session, &runtime, &chart, given, &compiled, options)
             })
             .map_err(|e| failed(&chart, &e))??;
         finish(&chart, files)
@@ -167,14 +176,17 @@ impl Renderer {
 
     fn compiled(&self, chart: &Chart) -> Result<Compiled> {
         let sources = scope::sources(chart)?;
-        let names: Vec<String> = sources.iter().map(|(name, _)| name.clone()).collect();
+        let names: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
         let mut cached = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         match &*cached {
             Some(compiled) if compiled.names == names => Ok(compiled.clone()),
             _ => {
+                let natives = Natives::compile(chart)?;
+                let sources = sources.into_iter().filter(|source| !source.is_tera);
+                let sources = sources.map(|source| (source.name, source.text));
                 let templates =
                     Templates::compile(sources, &Functions::helm()).map_err(|e| failed(chart, &e))?;
-                Ok(cached.insert(Compiled { names, templates }).clone())
+                Ok(cached.insert(Compiled { names, templates, natives }).clone())
             }
         }
     }
@@ -191,22 +203,30 @@ fn check_kube_version(chart: &Chart, version: &str) -> Result<()> {
     )))
 }
 
-/// What goes on in the thread of the session: the text of each file that is no partial.
+/// What goes on in the thread of the session: the text of each file that is no partial. `runtime` is for the templates
+/// that are Tera; the session has its own.
 fn render_files(
     session: &Session,
+    runtime: &Rc<Runtime>,
     chart: &Chart,
     given: &Values,
-    names: &[String],
+    compiled: &Compiled,
     options: &Options,
 ) -> Result<BTreeMap<String, String>> {
     let values = values::coalesce(chart, &values::from_json(given))?;
     values::check_schemas(chart, &values::to_json(&values).into())?;
-    let scopes = scope::scopes(session, chart, values, options);
+    let scopes = scope::scopes(session, chart, values, options)?;
     let mut files = BTreeMap::new();
-    for name in names.iter().filter(|name| !scope::is_partial(name)) {
+    for name in compiled.names.iter().filter(|name| !scope::is_partial(name)) {
         let Some(scope) = scopes.get(name.as_str()) else { continue };
-        let text = session.render(name, &scope.enter(name)).map_err(|e| failed(chart, &e))?;
-        files.insert(name.clone(), text.replace("<no value>", ""));
+        let text = if compiled.natives.has(name) {
+            let context = scope.native(name, runtime).map_err(|e| Error::invalid(e.to_string()))?;
+            compiled.natives.render(name, runtime, &context)?
+        } else {
+            let text = session.render(name, &scope.enter(name)).map_err(|e| failed(chart, &e))?;
+            text.replace("<no value>", "")
+        };
+        files.insert(name.clone(), text);
     }
     Ok(files)
 }

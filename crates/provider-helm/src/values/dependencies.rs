@@ -89,7 +89,7 @@ fn import(chart: &mut Chart) -> Result<()> {
         return Ok(());
     }
     let defaults = coalesce::merged_defaults(chart)?;
-    let mut imported = Map::new([]);
+    let imported = Map::new([]);
     for dependency in &mut chart.metadata.dependencies {
         let mut pairs = Vec::new();
         for wanted in &dependency.import_values {
@@ -104,7 +104,7 @@ fn import(chart: &mut Chart) -> Result<()> {
             };
             let found = if found.is_empty() { Map::new([]) } else { found };
             let found = if parent == "." { found } else { nested(&parent, found) };
-            imported = merge(imported, found);
+            coalesce::tables(&imported, &found, Nulls::Keep);
         }
         dependency.import_values = pairs;
     }
@@ -113,11 +113,6 @@ fn import(chart: &mut Chart) -> Result<()> {
     coalesce::tables(&values, &imported, Nulls::Keep);
     chart.values = tree::to_json(&values);
     Ok(())
-}
-
-fn merge(over: Map, under: Map) -> Map {
-    coalesce::tables(&over, &under, Nulls::Keep);
-    over
 }
 
 fn path_of(value: Option<&serde_json::Value>) -> String {

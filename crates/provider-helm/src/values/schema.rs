@@ -71,10 +71,10 @@ fn prepare(schema: &mut Value) {
         Some(address.trim_end_matches(['#', '/']).to_owned())
     };
     let is_latest = |draft: &str| bare(draft).as_deref() == Some("json-schema.org/schema");
-    if let Value::Object(root) = schema {
-        if root.get("$schema").and_then(Value::as_str).is_some_and(is_latest) {
-            root.remove("$schema");
-        }
+    if let Value::Object(root) = schema
+        && root.get("$schema").and_then(Value::as_str).is_some_and(is_latest)
+    {
+        root.remove("$schema");
     }
     let mut own = Vec::new();
     own_ids(schema, &mut own);

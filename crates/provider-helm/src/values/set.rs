@@ -289,10 +289,10 @@ fn typed(text: String) -> Value {
         return Value::Null;
     }
     // Zero itself is a number, but what begins with a zero is a code of some kind.
-    if text == "0" || !text.starts_with('0') {
-        if let Ok(number) = text.parse::<i64>() {
-            return number.into();
-        }
+    if (text == "0" || !text.starts_with('0'))
+        && let Ok(number) = text.parse::<i64>()
+    {
+        return number.into();
     }
     Value::String(text)
 }

@@ -201,7 +201,7 @@ impl Translator<'_> {
         }
         let mut flags = String::new();
         let mut minus = false;
-        while let Some((index, character)) = self.characters.next() {
+        for (index, character) in self.characters.by_ref() {
             match character {
                 'i' | 'm' | 's' | 'U' => flags.push(character),
                 '-' if !minus => {

@@ -49,6 +49,23 @@ pub(super) const ENTRIES: &[Entry] = &[
 const SECOND: i64 = 1_000_000_000;
 const HOUR: i64 = 3600 * SECOND;
 
+/// A time from its date, its second and nanosecond of the day, and its zone, which is UTC if it has none.
+pub(super) fn value(
+    (year, month, day): (i64, i64, i64),
+    (seconds, nanoseconds): (i64, u32),
+    zone: Option<&str>,
+    offset: i64,
+) -> Value {
+    let seconds = calendar::days(year, month, day) * calendar::DAY_S + seconds - offset;
+    let zone = zone.map_or(Zone::Utc, |name| Zone::Fixed(name.to_owned(), offset));
+    Value::object(Instant { seconds, nanoseconds, zone })
+}
+
+/// Seconds since 1970 in a layout, in UTC.
+pub(super) fn formatted_utc(seconds: i64, layout: &str) -> String {
+    Instant::utc(seconds).format(layout)
+}
+
 /// The number of a month or of a day of the week.
 pub(super) fn named_number(value: &Value) -> Option<i64> {
     match value {
@@ -223,7 +240,7 @@ fn duration_of(call: &Call<'_>, index: usize) -> Result<Duration, FunctionError>
 }
 
 fn duration_of_float(seconds: f64) -> Result<Duration, FunctionError> {
-    const MOST: f64 = 9_223_372_036.854_775_807;
+    const MOST: f64 = i64::MAX as f64 / SECOND as f64;
     let shown = crate::print::float(seconds);
     if !seconds.is_finite() {
         return Err(FunctionError::Failed(format!("invalid duration seconds: {shown}")));

@@ -314,9 +314,9 @@ impl Fields {
             Some(offset) => (Zone::Fixed(self.zone_name, offset), offset),
             None if self.zone_name.is_empty() => (Zone::Utc, 0),
             None => {
+                // An abbreviation alone does not say where it is: the clock is taken for that of UTC.
                 let hours = self.zone_name.strip_prefix("GMT").and_then(|hours| hours.parse::<i64>().ok());
-                let offset = hours.unwrap_or(0) * 3600;
-                (Zone::Fixed(self.zone_name, offset), offset)
+                (Zone::Fixed(self.zone_name, hours.unwrap_or(0) * 3600), 0)
             }
         };
         Ok(Instant { seconds: seconds - offset, nanoseconds: self.nanoseconds, zone })

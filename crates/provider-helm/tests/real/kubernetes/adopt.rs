@@ -4,14 +4,10 @@ use super::{
     Piece, World, chart,
     world::{act, create, update},
 };
-use async_trait::async_trait;
-use engine::{Accepted, Control, Submission};
-use provider_core::{
-    Action, Adopted, Archive, Change, ChangeKind, Cluster, JobState, Live, Look, Policy, Secret, SecretRef,
-    Secrets,
-};
+use engine::Control;
+use provider_core::{Action, Archive, ChangeKind, JobState, ObjectChange};
 use serde_json::json;
-use std::{fs, sync::Arc};
+use std::fs;
 
 /// Installs a chart with Helm; false without Helm.
 fn helm_install(world: &World, chart: &Archive, options: &[&str]) -> bool {
@@ -23,36 +19,16 @@ fn helm_install(world: &World, chart: &Archive, options: &[&str]) -> bool {
     world.witness.helm(&arguments).map(|result| result.unwrap()).is_some()
 }
 
-/// As the command line will do it: look, plan, submit and carry out.
-async fn adopt(world: &World, control: &Control) -> (Adopted, JobState) {
-    let provider = (control.providers)(&"kubernetes".into()).unwrap();
-    let live: &Arc<dyn Live> = provider.live.as_ref().unwrap();
-    let runtime = control.store.runtime(&"k8s".into()).await.unwrap();
-    let mut look = control.look(runtime.clone()).await.unwrap();
-    let id = engine::new_cluster_id();
-    let adopted = live.adopt(&look, &id, "shop").await.unwrap();
-    let spec = adopted.parsed.spec.clone();
-    let before = Cluster::new(id, runtime.id, runtime.zone, spec.clone());
-    look.secrets = Arc::new(Given(adopted.parsed.secrets.clone()));
-    let change = Change { action: Action::CreateCluster, before, after: spec };
-    let facts = provider.interface.check_resource(&look, &change).await.unwrap();
-    let plan = provider.interface.split_job_into_tasks(&change, facts).unwrap();
-    let secrets = adopted.parsed.secrets.clone();
-    let submission = Submission { change, plan, policy: Policy::All, secrets };
-    let Accepted::Job(job) = control.store.accept(submission).await.unwrap() else { panic!("it is stale") };
+/// Looks at a release and takes it over; gives what that would change, and what it said.
+async fn adopt(world: &World, control: &Control) -> (Vec<ObjectChange>, Vec<String>) {
+    let adoption = control.plan_adoption("shop", &"k8s".into()).await.unwrap();
+    let (changes, warnings) = (adoption.changes.clone(), adoption.planned.warnings.clone());
+    assert_eq!(adoption.planned.change.after.app.as_str(), "web@1.0.0");
+    let job = control.adopt(adoption).await.unwrap().job;
     world.execute(control).await.unwrap();
     let job = control.store.job(&job).await.unwrap();
-    assert!(job.error.is_none(), "{:?}", job.error);
-    (adopted, job.state)
-}
-
-struct Given(Vec<(SecretRef, Secret)>);
-
-#[async_trait]
-impl Secrets for Given {
-    async fn resolve(&self, reference: &SecretRef) -> provider_core::Result<Secret> {
-        Ok(self.0.iter().find(|(known, _)| known == reference).expect("it is given").1.clone())
-    }
+    assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
+    (changes, warnings)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,9 +40,9 @@ async fn a_release_of_helm_is_taken_over_and_goes_on() {
         return;
     }
     world.push(&control, "1.0.0", &package).await;
-    let (adopted, state) = adopt(&world, &control).await;
-    assert_eq!((adopted.app.as_str(), state), ("web@1.0.0", JobState::Succeeded));
-    assert!(adopted.changes.iter().all(|change| change.kind == ChangeKind::Same), "{:?}", adopted.changes);
+    let (changes, warnings) = adopt(&world, &control).await;
+    assert!(changes.iter().all(|change| change.kind == ChangeKind::Same), "{changes:?}");
+    assert_eq!(warnings, [] as [&str; 0]);
     assert_eq!(world.witness.releases("shop"), [("1".to_owned(), "deployed".to_owned())]);
 
     let job = world.run(&control, &update("shop", json!({ "replicas": 2 }))).await.unwrap();
@@ -87,8 +63,7 @@ async fn a_release_that_helm_applied_by_itself_gives_its_fields_over() {
         return;
     }
     world.push(&control, "1.0.0", &package).await;
-    let (_, state) = adopt(&world, &control).await;
-    assert_eq!(state, JobState::Succeeded);
+    adopt(&world, &control).await;
     let job = world.run(&control, &update("shop", json!({ "podLabels": { "tier": null } }))).await.unwrap();
     assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
     let deployment = world.witness.get("deploy", "shop").unwrap();
@@ -126,7 +101,7 @@ async fn a_release_stuck_in_pending_is_finished() {
         adopted.parsed.warnings
     );
     let created: Vec<_> =
-        adopted.changes.iter().filter(|c| c.kind == ChangeKind::Create).map(|c| c.object.as_str()).collect();
+        changes.iter().filter(|c| c.kind == ChangeKind::Create).map(|c| c.object.as_str()).collect();
     assert_eq!(created, ["Service/shop"]);
     assert!(world.witness.get("service", "shop").is_some());
     assert_eq!(world.witness.history("shop").unwrap(), [(1, "deployed".to_owned())]);
@@ -143,9 +118,7 @@ async fn a_change_is_tried_before_it_is_made() {
     world.run(&control, &create("shop", "1.0.0", json!({}))).await.unwrap();
     let planned =
         control.plan(&super::world::upgrade("shop", "2.0.0", json!({ "replicas": 3 }))).await.unwrap();
-    let provider = (control.providers)(&"kubernetes".into()).unwrap();
-    let look: Look = planned.look(&control).await.unwrap();
-    let changes = provider.live.unwrap().preview(&look, &planned.change, &planned.plan.facts).await.unwrap();
+    let changes = control.preview(&planned).await.unwrap();
     let lines: Vec<String> = changes
         .iter()
         .flat_map(|change| {
