@@ -4,6 +4,7 @@
 //! Start reading at [`chart::Chart`], then [`values::Values`], then [`render::render`].
 
 pub mod chart;
+pub mod fetch;
 mod number;
 mod package;
 pub mod render;
