@@ -50,11 +50,11 @@ pub(super) fn run(mut options: Options) -> Result<()> {
     sweep(&workspace, &programs, &ours, &cases, &table)
 }
 
-/// A dozen of the charts in `dir`, with the Pitrix that the tests were run with.
+/// A dozen of the charts in `dir`, with a Pitrix as the tests build it.
 pub(crate) fn dozen(workspace: &Workspace, programs: &Programs, dir: &Path) -> Result<()> {
     let all = cases::find(dir, 1, None)?.len();
     let cases = cases::find(dir, all.div_ceil(12), None)?;
-    Cmd::cargo(&["build", "--workspace", "--bin", "pitrix"]).run()?;
+    Cmd::cargo(&["build", "--workspace", "--bin", "pitrix", "--features", "pitrix/kubernetes"]).run()?;
     let ours = Tool::Pitrix(workspace.target.join("debug/pitrix"));
     sweep(workspace, programs, &ours, &cases, &workspace.target.join("kube/sweep.md"))
 }
