@@ -143,12 +143,20 @@ fn run(name: &str, case: &Case, at: usize) -> Option<(Outcome, usize)> {
         control.store.close().await;
     });
     for request in (case.before)() {
-        let job = carry_out(&world, &Stop::never(), &request).unwrap();
-        assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
+        let job = carry_out(&world, &Stop::never(), &request)
+            .unwrap_or_else(|e| panic!("before {} with a crash at {at}: {e}", case.name));
+        assert_eq!(
+            job.state,
+            JobState::Succeeded,
+            "before {} with a crash at {at}: {:?}",
+            case.name,
+            job.error
+        );
     }
     let stop = Arc::new(Stop::at(at));
     world.crash = stop.clone();
-    let job = carry_out(&world, &stop, &(case.request)()).unwrap();
+    let job = carry_out(&world, &stop, &(case.request)())
+        .unwrap_or_else(|e| panic!("{} with a crash at {at}: {e}", case.name));
     let seen = stop.seen.load(Ordering::SeqCst);
     assert_eq!(job.state, JobState::Succeeded, "{} with a crash at {at}: {:?}", case.name, job.error);
     world.crash = Arc::new(Stop::never());
