@@ -193,7 +193,7 @@ mod tests {
         );
         check(
             &CredentialSources::default(),
-            "usage: credential field `id` is not given | give it with `--credential-file`, `--credential-env` or `--credential-command`",
+            "usage: credential field `id` is not given | give it with `--credential-file`, `--credential-text`, `--credential-env` or `--credential-command`",
         );
         let extra = CredentialSources {
             credential_command: vec![("pin".to_owned(), "echo 1".to_owned())],

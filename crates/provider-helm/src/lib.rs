@@ -8,6 +8,7 @@
 pub mod api;
 pub mod calls;
 pub mod chart;
+pub mod fetch;
 pub mod manifest;
 mod number;
 pub mod ownership;

@@ -216,7 +216,7 @@ fn json_node(value: &Value, runtime: &Runtime, depth: usize) -> Result<Node, Fun
         // A float that is written like an integer comes back as one.
         Value::Float(number) => yaml::number_node(&crate::number::json_float(*number).unwrap_or_default()),
         Value::String(text) => Node::Text(text.to_string()),
-        Value::RawString(bytes) => Node::Text(String::from_utf8_lossy(bytes).into_owned()),
+        Value::RawString(bytes) => Node::Text(crate::unicode::lossy(bytes).into_owned()),
         Value::Bytes(bytes) => Node::Text(super::base64::encode(bytes)),
         Value::List(list) if list.is_nil() => Node::Null,
         Value::List(list) => {

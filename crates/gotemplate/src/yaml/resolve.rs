@@ -25,7 +25,6 @@ pub(super) enum Scalar {
     Float(f64),
     /// Looks like a date; read as a string all the same.
     Timestamp,
-    Merge,
     String,
 }
 
@@ -51,7 +50,6 @@ pub(super) fn resolve(text: &str, dialect: Dialect, timestamps: bool) -> Scalar 
             return Scalar::Bool(false);
         }
         "~" | "null" | "Null" | "NULL" => return Scalar::Null,
-        "<<" => return Scalar::Merge,
         ".nan" | ".NaN" | ".NAN" => return Scalar::Float(f64::NAN),
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Scalar::Float(f64::INFINITY),
         "-.inf" | "-.Inf" | "-.INF" => return Scalar::Float(f64::NEG_INFINITY),

@@ -1,0 +1,183 @@
+//! What helm was told about registries and repositories: its files are read, never written.
+
+use crate::yaml;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use provider_core::{Error, Result};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Passwords for registries and repositories, and the names of repositories.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Logins {
+    /// Host to user and password.
+    registries: BTreeMap<String, Login>,
+    repositories: Vec<Repository>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Login {
+    user: String,
+    password: String,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Repository {
+    name: String,
+    url: String,
+    login: Option<Login>,
+    /// Whether other hosts than the repository's get the password too.
+    everywhere: bool,
+}
+
+/// Without secrets.
+impl fmt::Debug for Logins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let repositories: Vec<_> = self.repositories.iter().map(|repository| &repository.name).collect();
+        let registries: Vec<_> = self.registries.keys().collect();
+        f.debug_struct("Logins").field("registries", &registries).field("repositories", &repositories).finish()
+    }
+}
+
+impl Login {
+    /// The header `Authorization`.
+    pub(super) fn header(&self) -> String {
+        format!("Basic {}", STANDARD.encode(format!("{}:{}", self.user, self.password)))
+    }
+}
+
+impl Logins {
+    /// Reads helm's files: `registry/config.json` and `repositories.yaml`, from where `variable` of the environment says
+    /// that they are (`HELM_REGISTRY_CONFIG`, `HELM_REPOSITORY_CONFIG`, `HELM_CONFIG_HOME`, `XDG_CONFIG_HOME`, `HOME`).
+    /// Also that of `docker login`, as helm does. Files that are not there say nothing.
+    ///
+    /// # Errors
+    /// `Invalid` for a file that can't be read.
+    pub fn of_helm(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let home = set("HOME").unwrap_or_default();
+        let config = set("HELM_CONFIG_HOME")
+            .or_else(|| set("XDG_CONFIG_HOME").map(|config| config.join("helm")))
+            .unwrap_or_else(|| home.join(".config/helm"));
+        let mut logins = Self::default();
+        let docker = set("DOCKER_CONFIG").unwrap_or_else(|| home.join(".docker")).join("config.json");
+        let registries = set("HELM_REGISTRY_CONFIG").unwrap_or_else(|| config.join("registry/config.json"));
+        for path in [docker, registries] {
+            if let Some(text) = read(&path)? {
+                logins.add_registries(&text).map_err(|e| e.during(format!("can't read `{}`", path.display())))?;
+            }
+        }
+        let repositories = set("HELM_REPOSITORY_CONFIG").unwrap_or_else(|| config.join("repositories.yaml"));
+        if let Some(text) = read(&repositories)? {
+            logins.add_repositories(&repositories.display().to_string(), &text)?;
+        }
+        Ok(logins)
+    }
+
+    fn add_registries(&mut self, text: &str) -> Result<()> {
+        let document: Value =
+            serde_json::from_str(text).map_err(|e| Error::invalid("it is no JSON").because(e.to_string()))?;
+        for (host, entry) in document["auths"].as_object().into_iter().flatten() {
+            let decoded = entry["auth"].as_str().and_then(|auth| STANDARD.decode(auth.trim()).ok());
+            let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+            let Some((user, password)) = decoded.as_deref().and_then(|text| text.split_once(':')) else { continue };
+            let host = host.trim_start_matches("https://").trim_start_matches("http://");
+            let host = host.split('/').next().unwrap_or(host);
+            let login = Login { user: user.to_owned(), password: password.trim_end_matches('\0').to_owned() };
+            self.registries.insert(host.to_owned(), login);
+        }
+        Ok(())
+    }
+
+    fn add_repositories(&mut self, name: &str, text: &str) -> Result<()> {
+        let document = yaml::read_document(name, text)?;
+        for entry in document["repositories"].as_array().into_iter().flatten() {
+            let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+            let login = Login { user: text("username"), password: text("password") };
+            self.repositories.push(Repository {
+                name: text("name"),
+                url: text("url").trim_end_matches('/').to_owned(),
+                login: Some(login).filter(|login| !login.user.is_empty()),
+                everywhere: entry["pass_credentials_all"].as_bool().unwrap_or_default(),
+            });
+        }
+        Ok(())
+    }
+
+    /// For the registry at `host`.
+    pub(super) fn registry(&self, host: &str) -> Option<&Login> {
+        // As `docker login` calls its own.
+        let known_as = if host == "registry-1.docker.io" || host == "docker.io" { "index.docker.io" } else { host };
+        self.registries.get(host).or_else(|| self.registries.get(known_as))
+    }
+
+    /// The address of a repository: itself, or that of `@NAME`.
+    ///
+    /// # Errors
+    /// `NotFound` when helm knows no repository of the name.
+    pub(super) fn repository_url(&self, url: &str) -> Result<String> {
+        let Some(name) = url.strip_prefix('@') else { return Ok(url.trim_end_matches('/').to_owned()) };
+        let known = self.repositories.iter().find(|repository| repository.name == name);
+        known.map(|repository| repository.url.clone()).ok_or_else(|| {
+            Error::not_found(format!("helm knows no repository `{name}`")).hint("add it with `helm repo add`")
+        })
+    }
+
+    /// For `address` when it is asked for on behalf of the repository at `url`.
+    pub(super) fn repository(&self, url: &str, address: &str) -> Option<&Login> {
+        let repository = self.repositories.iter().find(|repository| repository.url == url)?;
+        let origin = |address: &str| {
+            let (scheme, rest) = address.split_once("://")?;
+            Some((scheme.to_owned(), rest.split('/').next().unwrap_or(rest).to_owned()))
+        };
+        let is_own = origin(address) == origin(url);
+        repository.login.as_ref().filter(|_| is_own || repository.everywhere)
+    }
+}
+
+fn read(path: &Path) -> Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::invalid(format!("can't read `{}`", path.display())).caused_by(&e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_helm_are_read() {
+        let home = tempfile::tempdir().unwrap();
+        let config = home.path().join(".config/helm");
+        std::fs::create_dir_all(config.join("registry")).unwrap();
+        let auth = STANDARD.encode("ada:se:cret");
+        let registries = format!(r#"{{"auths": {{"r.example:5000": {{"auth": "{auth}"}}, "empty.example": {{}}}}}}"#);
+        std::fs::write(config.join("registry/config.json"), registries).unwrap();
+        let repositories = "repositories:\n- {name: a, url: 'https://a.example/charts/', username: u, password: p}\n\
+            - {name: b, url: 'https://b.example', username: u, password: p, pass_credentials_all: true}\n";
+        std::fs::write(config.join("repositories.yaml"), repositories).unwrap();
+        let top = home.path().display().to_string();
+        let logins = Logins::of_helm(&|name| (name == "HOME").then(|| top.clone())).unwrap();
+        assert_eq!(logins.registry("r.example:5000").unwrap().header(), format!("Basic {auth}"));
+        assert!(logins.registry("r.example").is_none() && logins.registry("empty.example").is_none());
+        assert_eq!(logins.repository_url("@a").unwrap(), "https://a.example/charts");
+        assert!(logins.repository_url("@c").is_err());
+        let check = |url: &str, address: &str, want: bool| {
+            assert_eq!(logins.repository(url, address).is_some(), want, "{url} {address}");
+        };
+        check("https://a.example/charts", "https://a.example/charts/x.tgz", true);
+        check("https://a.example/charts", "https://files.example/x.tgz", false);
+        check("https://a.example/charts", "http://a.example/charts/x.tgz", false);
+        check("https://b.example", "https://files.example/x.tgz", true);
+        check("https://c.example", "https://c.example/x.tgz", false);
+        assert!(!format!("{logins:?}").contains("se:cret"));
+    }
+
+    #[test]
+    fn without_files_there_are_no_logins() {
+        assert_eq!(Logins::of_helm(&|_| Some("/nonexistent".to_owned())).unwrap(), Logins::default());
+    }
+}
