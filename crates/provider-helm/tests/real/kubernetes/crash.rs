@@ -1,7 +1,7 @@
 //! A crash at each boundary of each action: another executor goes on, and the end is the same.
 //!
 //! A boundary is a commit of the store or a request, before and after. By itself the test takes a sample of them;
-//! `PITRIX_CRASH_EVERY=1` takes all.
+//! `PITRIX_CRASH_EVERY=1` takes all, and `PITRIX_CRASH_CASE=delete` only the actions of that name.
 
 use super::{
     Piece, World, chart,
@@ -143,12 +143,20 @@ fn run(name: &str, case: &Case, at: usize) -> Option<(Outcome, usize)> {
         control.store.close().await;
     });
     for request in (case.before)() {
-        let job = carry_out(&world, &Stop::never(), &request).unwrap();
-        assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
+        let job = carry_out(&world, &Stop::never(), &request)
+            .unwrap_or_else(|e| panic!("before {} with a crash at {at}: {e}", case.name));
+        assert_eq!(
+            job.state,
+            JobState::Succeeded,
+            "before {} with a crash at {at}: {:?}",
+            case.name,
+            job.error
+        );
     }
     let stop = Arc::new(Stop::at(at));
     world.crash = stop.clone();
-    let job = carry_out(&world, &stop, &(case.request)()).unwrap();
+    let job = carry_out(&world, &stop, &(case.request)())
+        .unwrap_or_else(|e| panic!("{} with a crash at {at}: {e}", case.name));
     let seen = stop.seen.load(Ordering::SeqCst);
     assert_eq!(job.state, JobState::Succeeded, "{} with a crash at {at}: {:?}", case.name, job.error);
     world.crash = Arc::new(Stop::never());
@@ -182,9 +190,11 @@ fn after_a_crash_at_any_boundary_the_next_executor_comes_to_the_same_end() {
         return;
     }
     let every = env::var("PITRIX_CRASH_EVERY").ok().and_then(|n| n.parse().ok());
+    let only = env::var("PITRIX_CRASH_CASE").unwrap_or_default();
     let lines: Vec<String> = std::thread::scope(|scope| {
         let cases =
-            CASES.iter().enumerate().map(|(index, case)| scope.spawn(move || enumerate(index, case, every)));
+            CASES.iter().enumerate().filter(|(_, case)| case.name.starts_with(&only));
+        let cases = cases.map(|(index, case)| scope.spawn(move || enumerate(index, case, every)));
         let cases: Vec<_> = cases.collect();
         cases.into_iter().map(|case| case.join().expect("the case holds")).collect()
     });
