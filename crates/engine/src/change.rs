@@ -79,7 +79,9 @@ fn resized(mut spec: ClusterSpec, roles: &BTreeMap<RoleName, Size>) -> Result<Cl
         }
     }
     if spec.roles == before {
-        return Err(Error::invalid(format!("cluster `{}` has this size already", spec.name)));
+        return Err(Error::conflict(format!("cluster `{}` has this size already", spec.name)).hint(
+            "what did not come to its end goes on with `pitrix job retry`, or with `pitrix cluster recover`",
+        ));
     }
     Ok(spec)
 }

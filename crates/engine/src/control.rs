@@ -1,12 +1,13 @@
 //! Planning and submitting: what a command line does before an executor takes over.
 
 use crate::{
-    Accepted, ClusterFilter, Store, Submission, Terms, change, new_cluster_id, store::random_secret,
+    Accepted, ClusterFilter, Store, Submission, Terms, adopt::live, change, new_cluster_id,
+    store::random_secret,
 };
 use async_trait::async_trait;
 use provider_core::{
-    Action, ActionKind, AppVersionId, Cancel, Change, Clock, Cluster, ClusterStatus, Error, ErrorKind, Facts, Health,
-    JobId, Look, NodeFacts, NodeId, ParseRequest, ParsedCluster, Pilot, Plan, Provider, ProviderId,
+    Action, ActionKind, AppVersionId, Cancel, Change, Clock, Cluster, ClusterStatus, Error, ErrorKind, Facts,
+    Health, JobId, Look, NodeFacts, NodeId, ParseRequest, ParsedCluster, Pilot, Plan, Provider, ProviderId,
     Records, Result, Runtime, RuntimeId, Secret, SecretRef, Secrets, Zone,
 };
 use serde_json::{Map, Value};
@@ -103,6 +104,11 @@ impl Planned {
         if terms.undo { change::check_undo(&self.change) } else { Ok(()) }
     }
 
+    /// The secrets that it would bring.
+    pub(crate) fn secrets(&self) -> &[(SecretRef, Secret)] {
+        &self.secrets
+    }
+
     /// What the store accepts of it. The secrets go with it.
     pub(crate) fn submission(&mut self, terms: Terms) -> Submission {
         Submission {
@@ -176,6 +182,9 @@ impl Control {
                         let parsed = self.parse(&provider, &before, to, conf).await?;
                         change::check_upgrade(&before, &parsed.spec)?;
                         parsed
+                    }
+                    Action::RollbackCluster { revision } if provider.live.is_some() => {
+                        self.revision(&provider, &runtime, &before, *revision).await?
                     }
                     _ => ParsedCluster {
                         spec: change::after(&before, action)?,
@@ -308,13 +317,32 @@ impl Control {
                 return Err(Error::conflict(format!("{attempt}: there is nothing to do")));
             }
             planned.check_terms(terms)?;
-            let submission = planned.submission(terms);
-            if let Accepted::Job(job) = self.store.accept(submission).await? {
+            if let Some(job) = self.accept(&mut planned, terms).await? {
                 return Ok(Submitted { job, planned });
             }
         }
         Err(Error::conflict("the cluster changed each time that the action was planned")
             .hint("see `pitrix job list` for what is at work on it, and try again"))
+    }
+
+    /// Has what was planned accepted; none when the cluster has changed since.
+    pub(crate) async fn accept(&self, planned: &mut Planned, terms: Terms) -> Result<Option<JobId>> {
+        Ok(match self.store.accept(planned.submission(terms)).await? {
+            Accepted::Job(job) => Some(job),
+            Accepted::Stale => None,
+        })
+    }
+
+    /// What a cluster was at an earlier revision, by its provider's own record.
+    async fn revision(
+        &self,
+        provider: &Provider,
+        runtime: &Runtime,
+        before: &Cluster,
+        revision: Option<u32>,
+    ) -> Result<ParsedCluster> {
+        let look = self.look(runtime.clone()).await?;
+        live(provider)?.revision(&look, before, revision).await
     }
 
     /// The cluster called `name` that is not deleted.
@@ -381,7 +409,14 @@ impl Control {
         Ok(Look::new(Arc::new(runtime), Arc::new(credential), self.clock.clone(), cancel, records, secrets))
     }
 
-    async fn split(
+    /// As [`look`](Self::look), with the secrets that a planned change would bring over those on record.
+    pub(crate) async fn look_with(&self, runtime: Runtime, secrets: &[(SecretRef, Secret)]) -> Result<Look> {
+        let mut look = self.look(runtime).await?;
+        look.secrets = Arc::new(Wanted { secrets: secrets.to_vec(), store: self.store.clone() });
+        Ok(look)
+    }
+
+    pub(crate) async fn split(
         &self,
         provider: &Provider,
         runtime: Runtime,
@@ -391,8 +426,7 @@ impl Control {
     ) -> Result<Planned> {
         let ParsedCluster { spec: after, secrets, warnings } = wanted;
         let mut change = Change { action, before, after };
-        let mut look = self.look(runtime).await?;
-        look.secrets = Arc::new(Wanted { secrets: secrets.clone(), store: self.store.clone() });
+        let look = self.look_with(runtime, &secrets).await?;
         let mut facts = match provider.interface.check_resource(&look, &change).await {
             // Whoever must end it can't wait for a provider that does not answer.
             Err(_) if change.action.is_forced() => Facts::none(change.before.zone.clone(), self.clock.now()),

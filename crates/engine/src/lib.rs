@@ -6,6 +6,7 @@
 //!
 //! Start reading at [`Control`], then [`Executor`], then [`Tenure`].
 
+mod adopt;
 mod change;
 mod control;
 mod executor;
@@ -14,6 +15,7 @@ mod job;
 mod store;
 mod task;
 
+pub use adopt::Adoption;
 pub use control::{Aim, Control, Planned, ProviderSource, Request, Submitted};
 pub use executor::{Executor, Settings};
 pub use store::*;

@@ -96,17 +96,18 @@ impl JobContext {
                 (TaskOutcome::Cancelled, None)
             }
             Err(error) if matches!(error.kind(), ErrorKind::Fenced | ErrorKind::Store) => return Err(error),
-            Err(error) => (self.failed(&mut at, error), None),
+            Err(error) => (self.failed(task, &mut at, error), None),
         };
         self.report(id, task, &at, fact.as_ref()).await?;
         Ok((Input::Finished(id, outcome), Some(at)))
     }
 
     /// Decides what follows from an error.
-    fn failed(&self, at: &mut Standing, mut error: Error) -> TaskOutcome {
+    fn failed(&self, task: &Task, at: &mut Standing, mut error: Error) -> TaskOutcome {
         let late = self.look.clock.now() >= at.deadline;
-        if error.kind() == ErrorKind::InDoubt && !(self.forced && late) {
-            // What it may have made must be found out, however long that takes.
+        let may_be_given_up = late && (self.forced || matches!(task.work, Work::Agent(_)));
+        if error.kind() == ErrorKind::InDoubt && !may_be_given_up {
+            // What it may have made must be found out, however long that takes. A command makes no resource.
         } else if error.retry() == Retry::WaitQuota {
             at.deadline = at.deadline.after(QUOTA_PAUSE);
         } else if error.retry() == Retry::Backoff && late {

@@ -453,7 +453,7 @@ pub(crate) fn quoted(bytes: &[u8], quote: char, ascii: bool) -> String {
                     out.push(char);
                 }
                 ' '..='~' => out.push(char),
-                char if !ascii && is_print(char) => out.push(char),
+                char if !ascii && crate::unicode::is_printable(char) => out.push(char),
                 char if u32::from(char) < 0x80 => {
                     let _ = write!(out, "\\x{:02x}", u32::from(char));
                 }
@@ -471,10 +471,4 @@ pub(crate) fn quoted(bytes: &[u8], quote: char, ascii: bool) -> String {
     }
     out.push(quote);
     out
-}
-
-/// Go's `strconv.IsPrint`, up to the few characters that only newer Unicode versions know: `Debug` leaves as it is
-/// what can be printed, and quotes are none of these.
-fn is_print(char: char) -> bool {
-    !char.is_control() && (char == ' ' || !char.is_whitespace()) && char.escape_debug().count() == 1
 }

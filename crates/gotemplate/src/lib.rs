@@ -33,6 +33,7 @@ pub use call::{Call, Entry, Function, FunctionError, Functions};
 pub use error::{Error, ErrorKind, Frame, Via};
 pub use kind::{Element, Integer, Kind, MapType};
 pub use map::{List, Map};
+pub use number::float_text;
 pub use object::Object;
 pub use runtime::{FixedHost, Host, Limits, Runtime, Timestamp};
 pub use source::Location;

@@ -11,16 +11,6 @@ pub(crate) enum NumberError {
     Range,
 }
 
-impl NumberError {
-    /// Go's words.
-    pub(crate) fn text(self) -> &'static str {
-        match self {
-            NumberError::Syntax => "invalid syntax",
-            NumberError::Range => "value out of range",
-        }
-    }
-}
-
 /// Reads an integer. Base 0 takes it from the prefix (`0x`, `0o`, `0b`, `0`) and allows `_` between digits.
 pub(crate) fn parse_int(text: &str, base: u32) -> Result<i64, NumberError> {
     let (negative, digits) = match text.as_bytes().first() {
@@ -184,12 +174,12 @@ pub(crate) fn float32_text(number: f64) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "that is the format")]
     let short = number as f32;
     if !short.is_finite() || short == 0.0 {
-        return crate::print::general(f64::from(short), 21);
+        return crate::print::float(f64::from(short));
     }
     let text = format!("{short:e}");
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if !(-4..21).contains(&exponent) {
+    if !(-4..6).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         let mut out = String::from(digits);
         // Writing to a string can't fail.
@@ -197,4 +187,15 @@ pub(crate) fn float32_text(number: f64) -> String {
         return out;
     }
     format!("{short}")
+}
+
+/// A float as Go's `strconv.FormatFloat(number, 'g', -1, 64)` writes it, which is also what `%v` prints: the shortest
+/// digits that read back the same, with an exponent of at least two digits below 1e-04 and from 1e+06 on.
+///
+/// ```
+/// assert_eq!(gotemplate::float_text(1_000_000.0), "1e+06");
+/// assert_eq!(gotemplate::float_text(0.5), "0.5");
+/// ```
+pub fn float_text(number: f64) -> String {
+    crate::print::float(number)
 }

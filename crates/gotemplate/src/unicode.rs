@@ -1,5 +1,7 @@
 //! Classes and cases of characters, as Go's `unicode` has them.
 
+use std::borrow::Cow;
+
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
 /// A letter of any script.
@@ -90,4 +92,17 @@ pub(crate) fn to_title(character: char) -> char {
         '\u{10D0}'..='\u{10FA}' | '\u{10FD}'..='\u{10FF}' => character,
         _ => to_upper(character),
     }
+}
+
+/// Bytes as text; each byte that is not UTF-8 is replaced by a character, as in Go.
+pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(bytes.len() * 2);
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        out.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    out.into()
 }

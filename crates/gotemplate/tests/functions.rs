@@ -10,6 +10,32 @@ use serde_json::{Value, json};
 
 const TEMPLATE: &str = "row/templates/NOTES.txt";
 
+/// Every function that Helm 4.3 gives to templates: those of `text/template`, of sprig and its own.
+const NAMES: &str = "
+abbrev abbrevboth add add1 add1f addf adler32sum ago all and any append atoi b32dec b32enc b64dec b64enc base
+bcrypt biggest buildCustomCert call camelcase cat ceil chunk clean coalesce compact concat contains date
+dateInZone dateModify date_in_zone date_modify decryptAES deepCopy deepEqual default derivePassword dict dig
+dir div divf duration durationDays durationHours durationMicroseconds durationMilliseconds durationMinutes
+durationNanoseconds durationRound durationRoundTo durationSeconds durationTruncateTo durationWeeks empty
+encryptAES eq ext fail first float64 floor fromJson fromJsonArray fromToml fromYaml fromYamlArray ge genCA
+genCAWithKey genPrivateKey genSelfSignedCert genSelfSignedCertWithKey genSignedCert genSignedCertWithKey get
+getHostByName gt has hasKey hasPrefix hasSuffix hello html htmlDate htmlDateInZone htpasswd include indent
+index initial initials int int64 isAbs join js kebabcase keys kindIs kindOf last le len list lookup lower lt
+max maxf merge mergeOverwrite min minf mod mul mulf mustAppend mustChunk mustCompact mustDateModify
+mustDeepCopy mustFirst mustFromJson mustHas mustInitial mustLast mustMerge mustMergeOverwrite mustPrepend
+mustPush mustRegexFind mustRegexFindAll mustRegexMatch mustRegexReplaceAll mustRegexReplaceAllLiteral
+mustRegexSplit mustRest mustReverse mustSlice mustToDate mustToDuration mustToJson mustToPrettyJson
+mustToRawJson mustToToml mustToYaml mustUniq mustWithout must_date_modify ne nindent nospace not now omit or
+osBase osClean osDir osExt osIsAbs pick pluck plural prepend print printf println push quote randAlpha
+randAlphaNum randAscii randBytes randInt randNumeric regexFind regexFindAll regexMatch regexQuoteMeta
+regexReplaceAll regexReplaceAllLiteral regexSplit repeat replace required rest reverse round semver
+semverCompare seq set sha1sum sha256sum sha512sum shuffle slice snakecase sortAlpha split splitList splitn
+squote sub subf substr swapcase ternary title toDate toDecimal toJson toPrettyJson toRawJson toString
+toStrings toToml toYaml toYamlPretty tpl trim trimAll trimPrefix trimSuffix trimall trunc tuple typeIs
+typeIsLike typeOf uniq unixEpoch unset until untilStep untitle upper urlJoin urlParse urlquery uuidv4 values
+without wrap wrapWith
+";
+
 /// Between the rows when many are rendered at once.
 const SEPARATOR: &str = "\n@@@@@\n";
 
@@ -18,6 +44,10 @@ fn message(error: &str) -> String {
     let error = error.split_once("Error: ").map_or(error, |(_, error)| error);
     // Helm writes long errors in several lines, each indented and all after a line that names the place.
     let error = error.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let error = match error.split_once("execution error at (") {
+        Some((_, refused)) => refused.split_once("): ").map_or(refused, |(_, message)| message).to_owned(),
+        None => error,
+    };
     let error = error.rsplit_once(">: ").map_or(&*error, |(_, message)| message);
     format!("error: {}", error.split_once("error calling ").map_or(error, |(_, message)| message))
 }
@@ -158,4 +188,32 @@ fn functions_come_to_what_helm_makes_of_them() {
     }
     assert!(count > 0);
     assert!(wrong.is_empty(), "{} of {count} rows differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Whether a template has a name as a word, not as a text.
+fn uses(template: &str, name: &str) -> bool {
+    let is_part = |next: char| next.is_alphanumeric() || matches!(next, '_' | '.' | '"');
+    template.match_indices(name).any(|(index, _)| {
+        let (before, after) = (&template[..index], &template[index + name.len()..]);
+        !before.ends_with(is_part) && !after.starts_with(is_part)
+    })
+}
+
+#[test]
+fn every_function_of_helm_is_there_and_has_a_row() {
+    let rows: Vec<Row> = tables().iter().flat_map(|(_, text)| read_table(text)).collect();
+    let functions = Functions::helm();
+    for name in NAMES.split_whitespace() {
+        assert!(functions.get(name).is_some(), "{name} is missing");
+        assert!(rows.iter().any(|row| uses(&row.template, name)), "{name} has no row");
+    }
+    for entry in functions.iter() {
+        assert!(NAMES.split_whitespace().any(|name| name == entry.name), "Helm has no {}", entry.name);
+    }
+}
+
+#[test]
+fn the_same_seed_makes_the_same_passwords_and_keys() {
+    let template = r#"{{ randAlphaNum 20 }}{{ uuidv4 }}{{ genPrivateKey "ed25519" }}{{ (genCA "a" 1).Cert }}{{ htpasswd "a" "b" }}"#;
+    assert_eq!(render(template), render(template));
 }

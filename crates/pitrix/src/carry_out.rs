@@ -8,6 +8,7 @@ use crate::{
     follow::follow,
     followers::see_through,
     health::{self, ClusterHealth},
+    live,
     screen::{Screen, Span, Tone, count},
     service::print_output,
     site::Site,
@@ -74,6 +75,13 @@ async fn aftermath(site: &Site, screen: &Screen, work: &JobWork, cluster: &Clust
             connect_lines(cluster).iter().try_for_each(|line| screen.tell("connect", line))?;
         }
         _ => {}
+    }
+    if is_for_people
+        && matches!(work.info.action, ActionKind::CreateCluster | ActionKind::UpgradeCluster)
+        && let Some(details) = live::details(site, cluster).await?
+        && let Some(notes) = live::notes(&details)
+    {
+        screen.data(&format!("{notes}\n"))?;
     }
     Ok(())
 }

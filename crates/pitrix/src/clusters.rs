@@ -11,12 +11,13 @@ use crate::{
     carry_out::carry_out,
     exit::{Exit, Failure, Outcome},
     health::{self, NodeTruth},
+    live,
     plans::summary,
     screen::{Screen, Tone, count, log_lines},
     site::Site,
 };
-use engine::{ClusterFilter, Planned, Request, Terms};
-use provider_core::{Cluster, ClusterStatus, Error, NodeId};
+use engine::{ClusterFilter, Planned, Request, Submitted, Terms};
+use provider_core::{Cluster, ClusterStatus, Error, NodeId, RuntimeId};
 use std::collections::BTreeSet;
 
 /// Carries out a verb.
@@ -37,6 +38,10 @@ pub(crate) async fn run(verb: ClusterVerb, site: &Site, screen: &Screen) -> Outc
         ClusterVerb::Describe(cluster) => {
             show(site, screen, &site.control.cluster(&cluster.name).await?).await
         }
+        ClusterVerb::Adopt { name, runtime, dry_run, wait } => {
+            adopt(site, screen, &name, &runtime, dry_run, wait).await
+        }
+        ClusterVerb::History(cluster) => live::history(site, screen, &cluster.name).await,
         ClusterVerb::Refresh(cluster) => refresh(site, screen, &cluster.name).await,
         ClusterVerb::Logs { cluster, node, lines } => {
             logs(site, screen, &cluster.name, node.as_deref(), lines).await
@@ -79,7 +84,35 @@ async fn act(deed: Deed<Carry, Ask>, site: &Site, screen: &Screen) -> Outcome {
 }
 
 async fn submit(site: &Site, screen: &Screen, request: &Request, terms: Terms, wait: Wait) -> Outcome {
-    let submitted = site.control.submit_on(request, terms).await?;
+    see_to(site, screen, site.control.submit_on(request, terms).await?, wait).await
+}
+
+async fn adopt(
+    site: &Site,
+    screen: &Screen,
+    name: &str,
+    runtime: &RuntimeId,
+    dry_run: bool,
+    wait: Wait,
+) -> Outcome {
+    let adoption = site.control.plan_adoption(name, runtime).await?;
+    screen.say(Tone::Plain, "found", &format!("{} as {name}", adoption.planned.change.after.app));
+    let sheet = live::changes_sheet(screen, &adoption.changes);
+    if sheet.is_empty() {
+        screen.say(Tone::Plain, "changes", "none");
+    } else if dry_run {
+        screen.data(sheet.trim_start_matches('\n'))?;
+    } else {
+        screen.talk(&sheet);
+    }
+    if dry_run {
+        return Ok(());
+    }
+    see_to(site, screen, site.control.adopt(adoption).await?, wait).await
+}
+
+/// Says what was accepted, and sees it through.
+async fn see_to(site: &Site, screen: &Screen, submitted: Submitted, wait: Wait) -> Outcome {
     for warning in &submitted.planned.warnings {
         screen.warn(warning);
     }
@@ -112,7 +145,15 @@ fn say_findings(site: &Site, screen: &Screen, planned: &Planned) {
 
 /// Prints what is on record of a cluster, with how it is.
 pub(crate) async fn show(site: &Site, screen: &Screen, cluster: &Cluster) -> Outcome {
-    let view = ClusterView::new(cluster, health::ask_one(site, cluster).await);
+    let details = live::details(site, cluster).await.unwrap_or_else(|failure| {
+        if let Failure::Error(error) = failure {
+            live::say_silent(screen, &error);
+        }
+        None
+    });
+    let health = health::ask_one(site, cluster).await;
+    let mut view = ClusterView::new(cluster, health);
+    view.details = details;
     screen.one(&view, || view.sheet(screen))
 }
 

@@ -11,13 +11,17 @@ use serde_json::Value;
 use std::{
     collections::BTreeMap,
     env,
+    path::Path,
     process::{Command, Stdio},
 };
 
 /// Whether any source is named.
 pub(crate) fn is_given(sources: &CredentialSources) -> bool {
-    let CredentialSources { credential_file, credential_env, credential_command } = sources;
-    credential_file.is_some() || !credential_env.is_empty() || !credential_command.is_empty()
+    let CredentialSources { credential_file, credential_text, credential_env, credential_command } = sources;
+    credential_file.is_some()
+        || !credential_text.is_empty()
+        || !credential_env.is_empty()
+        || !credential_command.is_empty()
 }
 
 /// The credential with the fields that `wanted` names; those that no source has are asked for, without echo.
@@ -38,6 +42,9 @@ pub(crate) fn read_credential(
             from_json(&read_input(path)?)
                 .map_err(|e| e.during(format!("credential file `{}`", path.display())))?,
         );
+    }
+    for (field, path) in &sources.credential_text {
+        fields.insert(field.clone(), from_text(field, Path::new(path))?);
     }
     for (field, variable) in &sources.credential_env {
         fields.insert(field.clone(), from_environment(field, variable)?);
@@ -75,6 +82,13 @@ fn from_json(text: &[u8]) -> Result<Vec<(String, Secret)>> {
     fields.into_iter().map(secret).collect()
 }
 
+fn from_text(field: &str, path: &Path) -> Result<Secret> {
+    let text = String::from_utf8(read_input(path)?);
+    text.map(Secret::new).map_err(|_| {
+        Error::invalid(format!("credential field `{field}`: the file `{}` is not UTF-8", path.display()))
+    })
+}
+
 fn from_environment(field: &str, variable: &str) -> Result<Secret> {
     match env::var(variable) {
         Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
@@ -108,7 +122,7 @@ fn from_command(field: &str, command: &str) -> Result<Secret> {
 fn ask(screen: &Screen, field: &str) -> Outcome<Secret> {
     let missing = || Error::unauthorized(format!("credential field `{field}` is not given"));
     if !screen.is_interactive {
-        let hint = "give it with `--credential-file`, `--credential-env` or `--credential-command`";
+        let hint = "give it with `--credential-file`, `--credential-text`, `--credential-env` or `--credential-command`";
         return Err(Failure::Usage(missing().hint(hint)));
     }
     let answer = rpassword::prompt_password(format!("{field}: "));
@@ -145,12 +159,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("credential");
         std::fs::write(&file, r#"{"id": "from-file", "key": "from-file"}"#).unwrap();
+        let text = dir.path().join("text");
+        std::fs::write(&text, "two\nlines").unwrap();
         let sources = CredentialSources {
+            credential_text: vec![("text".to_owned(), text.display().to_string())],
             credential_file: Some(file),
             credential_env: Vec::new(),
             credential_command: vec![("key".to_owned(), "echo from-command".to_owned())],
         };
-        assert_eq!(read(&["id", "key"], &sources), "id=from-file key=from-command ");
+        assert_eq!(read(&["id", "key", "text"], &sources), "id=from-file key=from-command text=two\nlines ");
     }
 
     #[test]
@@ -176,7 +193,7 @@ mod tests {
         );
         check(
             &CredentialSources::default(),
-            "usage: credential field `id` is not given | give it with `--credential-file`, `--credential-env` or `--credential-command`",
+            "usage: credential field `id` is not given | give it with `--credential-file`, `--credential-text`, `--credential-env` or `--credential-command`",
         );
         let extra = CredentialSources {
             credential_command: vec![("pin".to_owned(), "echo 1".to_owned())],

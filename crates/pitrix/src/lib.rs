@@ -27,6 +27,7 @@ mod health;
 mod inputs;
 mod jobs;
 
+mod live;
 mod manual;
 mod orphans;
 mod plans;

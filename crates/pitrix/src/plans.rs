@@ -5,6 +5,7 @@ mod version;
 use crate::{
     args::{Deed, Nothing},
     exit::Outcome,
+    live::changes_sheet,
     print::{Column, Item, column},
     progress::{label, work},
     screen::{Screen, count},
@@ -12,7 +13,7 @@ use crate::{
     site::Site,
 };
 use engine::{Planned, Terms};
-use provider_core::{Directive, InstanceVerb, Plan, VolumeVerb, Work};
+use provider_core::{Directive, InstanceVerb, ObjectChange, Plan, VolumeVerb, Work};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use version::VersionView;
@@ -24,7 +25,8 @@ pub(crate) async fn run(deed: Deed<Nothing, Nothing>, site: &Site, screen: &Scre
     for warning in &planned.warnings {
         screen.warn(warning);
     }
-    let view = PlanView::new(&planned);
+    let changes = site.control.preview(&planned).await?;
+    let view = PlanView { changes, ..PlanView::new(&planned) };
     screen.one(&view, || view.sheet(screen))
 }
 
@@ -44,6 +46,9 @@ struct PlanView {
     /// No call is made twice, and equal ones of a layer may merge: so many at most.
     max_calls: usize,
     quota: BTreeMap<String, QuotaView>,
+    /// What it would do to each object, where the provider can tell.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changes: Vec<ObjectChange>,
     warnings: Vec<String>,
 }
 
@@ -102,6 +107,7 @@ impl PlanView {
             layers: layers.collect(),
             max_calls: calls.filter(|task| !matches!(task.work, Work::AwaitFrontgate)).count(),
             quota: quota.collect(),
+            changes: Vec::new(),
             warnings: planned.warnings.clone(),
         }
     }
@@ -125,6 +131,7 @@ impl PlanView {
         });
         text.push('\n');
         text += &screen.aligned(&titles, &rows.collect::<Vec<_>>());
+        text += &changes_sheet(screen, &self.changes);
         if !self.quota.is_empty() {
             let titles = ["QUOTA", "NEEDED", "LEFT", "TOTAL"];
             let rows = self.quota.iter().map(|(name, quota)| {

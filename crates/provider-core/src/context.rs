@@ -83,7 +83,17 @@ impl Look {
         records: Arc<dyn Records>,
         secrets: Arc<dyn Secrets>,
     ) -> Self {
-        Self { runtime, credential, clock, cancel, records, secrets, deadline: None, cluster: None, facts: None }
+        Self {
+            runtime,
+            credential,
+            clock,
+            cancel,
+            records,
+            secrets,
+            deadline: None,
+            cluster: None,
+            facts: None,
+        }
     }
 
     /// The same view, of a job that works on `cluster` by a plan that rests on `facts`.

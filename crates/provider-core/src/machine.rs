@@ -5,7 +5,7 @@
 //! job it starts a new machine and answers each [`Output::Start`] of a task that ended before with the
 //! outcome on record.
 
-use crate::{ErrorKind, NodeId, Plan, Retry, TaskId};
+use crate::{ErrorKind, NodeId, Plan, Retry, TaskId, Work};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -164,7 +164,10 @@ impl Machine {
         let Some(task) = self.running.get_mut(&id) else {
             return;
         };
-        task.in_doubt = matches!(outcome, TaskOutcome::Failed(ErrorKind::InDoubt, _));
+        // A command makes no resource that could be left unknown: with its agent it may be given up, and a retry finds
+        // out what it did.
+        let makes_resources = self.plan.task(id).is_some_and(|task| !matches!(task.work, Work::Agent(_)));
+        task.in_doubt = makes_resources && matches!(outcome, TaskOutcome::Failed(ErrorKind::InDoubt, _));
         match outcome {
             // Nobody knows what a call in doubt has made: neither a deadline nor a cancel ends its task.
             TaskOutcome::Failed(_, retry)

@@ -24,9 +24,7 @@ pub fn record(cluster: &mut Cluster, task: &Task, fact: &Fact) -> bool {
             node.instance.get_or_insert_with(new);
         }
         (
-            Work::Cloud(
-                Directive::Instance(InstanceVerb::Run | InstanceVerb::Start) | Directive::Own { .. },
-            ),
+            Work::Cloud(Directive::Instance(InstanceVerb::Run | InstanceVerb::Start) | Directive::Own { .. }),
             Fact::Instance(ready),
         ) => {
             forget_other_instance(node, &ready.id);

@@ -1,8 +1,8 @@
 //! Which providers this binary has. Plugins register themselves; nothing here names one.
 
 use crate::{
-    ActionKind, AppVersionId, Archive, Clock, ContainerKind, DeploymentId, Error, Live, PackageFormat, ProviderId,
-    ProviderInterface, Result, Sweeper,
+    ActionKind, AppVersionId, Archive, Clock, ContainerKind, DeploymentId, Error, Live, PackageFormat,
+    ProviderId, ProviderInterface, Result, Sweeper,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},

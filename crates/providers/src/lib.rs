@@ -6,6 +6,8 @@
 
 #![deny(unused_crate_dependencies)]
 
+#[cfg(feature = "kubernetes")]
+use provider_helm as _;
 #[cfg(feature = "local")]
 use provider_local as _;
 
@@ -13,12 +15,14 @@ use provider_core::{Registry, Result};
 
 /// The ids of the plugins that this build has, sorted.
 pub const COMPILED_IN: &[&str] = &[
+    #[cfg(feature = "kubernetes")]
+    "kubernetes",
     #[cfg(feature = "local")]
     "local",
 ];
 
 /// The ids of the plugins that a build can have, sorted; each is a feature of this crate.
-pub const KNOWN: &[&str] = &["local"];
+pub const KNOWN: &[&str] = &["kubernetes", "local"];
 
 /// The registry of exactly [`COMPILED_IN`]. Call it when the program starts.
 ///
@@ -37,6 +41,7 @@ mod tests {
     fn the_registry_has_what_the_features_ask_for() {
         let ids: Vec<_> = registry().unwrap().descriptors().map(|descriptor| descriptor.id).collect();
         assert_eq!(ids, COMPILED_IN);
+        assert_eq!(cfg!(feature = "kubernetes"), COMPILED_IN.contains(&"kubernetes"));
         assert_eq!(cfg!(feature = "local"), COMPILED_IN.contains(&"local"));
     }
 

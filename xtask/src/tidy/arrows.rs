@@ -13,7 +13,13 @@ struct Row {
 const ROWS: &[Row] = &[
     Row { package: "provider-core", may_use: &[], may_test_with: &[] },
     Row { package: "vmbased", may_use: &["provider-core"], may_test_with: &["conformance"] },
+    Row { package: "gotemplate", may_use: &[], may_test_with: &[] },
     Row { package: "providers", may_use: &["provider-core", "provider-*"], may_test_with: &[] },
+    Row {
+        package: "provider-helm",
+        may_use: &["provider-core", "gotemplate"],
+        may_test_with: &["conformance", "engine"],
+    },
     Row {
         package: "provider-*",
         may_use: &["provider-core", "vmbased"],

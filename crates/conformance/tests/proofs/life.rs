@@ -380,7 +380,10 @@ fn an_upgrade_that_fails_is_undone_by_a_job_that_follows_if_its_terms_say_so() {
 #[test]
 fn a_cluster_that_others_link_to_is_not_deleted() {
     let world = linked();
-    for gone in [Action::DeleteClusters { keep_volumes: false, force: false, keep_history: false }, Action::CeaseClusters] {
+    for gone in [
+        Action::DeleteClusters { keep_volumes: false, force: false, keep_history: false },
+        Action::CeaseClusters,
+    ] {
         let (kind, message) = refusal(&world, &act("c", gone));
         assert_eq!(kind, ErrorKind::Conflict);
         assert!(message.ends_with("other clusters link to it"), "{message}");
@@ -393,7 +396,11 @@ fn a_cluster_that_others_link_to_is_not_deleted() {
 #[test]
 fn a_cluster_that_was_deleted_is_purged_with_the_volumes_that_it_left() {
     let world = active(1, 0, 0);
-    run(&world, &act("c", Action::DeleteClusters { keep_volumes: true, force: false, keep_history: false }), JobState::Succeeded);
+    run(
+        &world,
+        &act("c", Action::DeleteClusters { keep_volumes: true, force: false, keep_history: false }),
+        JobState::Succeeded,
+    );
     assert!(!world.cloud.volumes().is_empty());
     run(&world, &act("c", Action::CeaseClusters), JobState::Succeeded);
     assert!(world.cloud.volumes().is_empty());

@@ -221,7 +221,7 @@ async fn a_failed_upgrade_is_undone_if_its_terms_say_so_and_nothing_comes_betwee
     let refused = store.accept(act(&store, "db", DELETE).await).await.unwrap_err();
     assert_eq!(refused.to_string(), "accepting `delete` of `db`: job `j-5` is about to be undone");
     assert_eq!(refusal(store.retry(&due.job).await), "running `j-5` again: job `j-5` is about to be undone");
-    let rollback = act(&store, "db", Action::RollbackCluster).await;
+    let rollback = act(&store, "db", Action::RollbackCluster { revision: None }).await;
     let accepted = tenure.accept_follow_up(&due, rollback).await.unwrap();
     assert_eq!(accepted, Accepted::Job("j-6".into()));
     assert_eq!(store.follow_ups(None).await.unwrap(), []);
@@ -230,7 +230,7 @@ async fn a_failed_upgrade_is_undone_if_its_terms_say_so_and_nothing_comes_betwee
     assert_eq!(last, EventKind::Followed { why: FollowUp::Undo, by: "j-6".into(), cluster: "db".into() });
     // It was taken out with that: once more it is nothing.
     tenure.end(&"j-6".into(), &fold(FoldResult::Succeeded), None).await.unwrap();
-    let again = act(&store, "db", Action::RollbackCluster).await;
+    let again = act(&store, "db", Action::RollbackCluster { revision: None }).await;
     assert_eq!(tenure.accept_follow_up(&due, again).await.unwrap(), Accepted::Stale);
 }
 

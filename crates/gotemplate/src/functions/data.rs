@@ -177,7 +177,7 @@ fn yaml_by_json(call: &Call<'_>) -> Result<String, FunctionError> {
         .map_err(|error| prefixed(error, "error marshaling into JSON: "))?;
     call.spend(json.len() / 8)?;
     let odd = |character| matches!(character, '\u{7f}'..='\u{9f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
-    let node = if json.contains(odd) || has_long_key(call.value(0), 0) {
+    let node = if json.contains(odd) || has_long_key(call.value(0)) {
         let value = yaml::parse(&json).map_err(|error| {
             FunctionError::Failed(format!("error converting JSON to YAML: {}", error.helm_text()))
         })?;
@@ -198,12 +198,10 @@ fn prefixed(error: FunctionError, prefix: &str) -> FunctionError {
 }
 
 /// Whether a key is so long that it is not found again in the JSON. The depth was checked before.
-fn has_long_key(value: &Value, depth: usize) -> bool {
+fn has_long_key(value: &Value) -> bool {
     match value {
-        Value::List(list) => list.items().iter().any(|item| has_long_key(item, depth + 1)),
-        Value::Map(map) => {
-            map.entries().iter().any(|(key, value)| key.len() > 150 || has_long_key(value, depth + 1))
-        }
+        Value::List(list) => list.items().iter().any(has_long_key),
+        Value::Map(map) => map.entries().iter().any(|(key, value)| key.len() > 150 || has_long_key(value)),
         _ => false,
     }
 }
@@ -218,7 +216,7 @@ fn json_node(value: &Value, runtime: &Runtime, depth: usize) -> Result<Node, Fun
         // A float that is written like an integer comes back as one.
         Value::Float(number) => yaml::number_node(&crate::number::json_float(*number).unwrap_or_default()),
         Value::String(text) => Node::Text(text.to_string()),
-        Value::RawString(bytes) => Node::Text(String::from_utf8_lossy(bytes).into_owned()),
+        Value::RawString(bytes) => Node::Text(crate::unicode::lossy(bytes).into_owned()),
         Value::Bytes(bytes) => Node::Text(super::base64::encode(bytes)),
         Value::List(list) if list.is_nil() => Node::Null,
         Value::List(list) => {

@@ -38,7 +38,7 @@ fn deep_copy(call: &mut Call<'_>) -> Answer {
 fn key(call: &Call<'_>, value: &Value) -> Result<Rc<str>, FunctionError> {
     match value {
         Value::String(text) => Ok(Rc::clone(text)),
-        other => Ok(String::from_utf8_lossy(&text(call, other)?).into()),
+        other => Ok(crate::unicode::lossy(&text(call, other)?).into()),
     }
 }
 

@@ -55,7 +55,7 @@ impl Encoder<'_> {
                 }
             },
             Value::String(text) => self.text(text),
-            Value::RawString(bytes) => self.text(&String::from_utf8_lossy(bytes)),
+            Value::RawString(bytes) => self.text(&crate::unicode::lossy(bytes)),
             Value::Bytes(bytes) => {
                 let encoded = super::base64::encode(bytes);
                 self.text(&encoded);
@@ -312,7 +312,7 @@ impl Decoder<'_> {
                     self.position += 1;
                     return Ok(match String::from_utf8(out) {
                         Ok(text) => text,
-                        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+                        Err(error) => crate::unicode::lossy(error.as_bytes()).into_owned(),
                     });
                 }
                 Some(b'\\') => {

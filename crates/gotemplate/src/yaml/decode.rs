@@ -79,10 +79,14 @@ impl<'a> Documents<'a> {
                     counted: 0,
                     counted_in_aliases: 0,
                     problems: Vec::new(),
+                    refused: None,
                 };
                 let value = decoder.node(root, 0)?;
                 match decoder.problems.first() {
-                    None => Ok(Some(value)),
+                    None => match decoder.refused.take() {
+                        Some(problem) => Err(Error::conversion(problem)),
+                        None => Ok(Some(value)),
+                    },
                     Some((line, _)) => {
                         let texts =
                             decoder.problems.iter().map(|(line, text)| format!("line {}: {text}", line + 1));
@@ -136,7 +140,7 @@ impl Composer<'_, '_> {
             };
             match open.last().and_then(|&parent| self.nodes.get_mut(parent)) {
                 Some(Node { kind: NodeKind::Sequence(items) | NodeKind::Mapping(items), .. }) => {
-                    items.push(id)
+                    items.push(id);
                 }
                 _ => root = id,
             }
@@ -161,9 +165,15 @@ struct Decoder<'n> {
     counted: usize,
     counted_in_aliases: usize,
     problems: Vec<(usize, String)>,
+    /// What JSON can't have. It is found out last, when all is read.
+    refused: Option<String>,
 }
 
 impl Decoder<'_> {
+    fn refuse(&mut self, problem: String) {
+        self.refused.get_or_insert(problem);
+    }
+
     /// Refuses a text whose aliases stand for far more than is written.
     fn count(&mut self) -> Result<(), Error> {
         self.counted += 1;
@@ -206,12 +216,12 @@ impl Decoder<'_> {
                     Scalar::Unsigned(number) => Ok(number.into()),
                     Scalar::Float(number) => match Number::from_f64(number) {
                         Some(number) => Ok(Value::Number(number)),
-                        None => Err(Error::plain(format!(
-                            "json: unsupported value: {}",
-                            crate::print::float(number)
-                        ))),
+                        None => {
+                            self.refuse(format!("json: unsupported value: {}", crate::print::float(number)));
+                            Ok(Value::Null)
+                        }
                     },
-                    Scalar::Timestamp | Scalar::Merge | Scalar::String => Ok(Value::String(text.clone())),
+                    Scalar::Timestamp | Scalar::String => Ok(Value::String(text.clone())),
                 },
             },
             NodeKind::Sequence(items) => {
@@ -240,6 +250,14 @@ impl Decoder<'_> {
             let name = self.key(key, depth + 1)?;
             let line = nodes[value].line;
             let value = self.node(value, depth + 1)?;
+            let name = match name {
+                Key::Text(name) => name,
+                Key::Unsupported(key) => {
+                    let value = if value.is_null() { "<nil>".to_owned() } else { go_syntax(&value) };
+                    self.refuse(format!("unsupported map key of type: {key}, value: {value}"));
+                    continue;
+                }
+            };
             if self.options.unique_keys && into.contains_key(&name) {
                 self.problems.push((line, format!("key {name:?} already set in map")));
             } else {
@@ -289,7 +307,7 @@ impl Decoder<'_> {
     }
 
     /// A key as JSON has it: a string.
-    fn key(&mut self, id: NodeId, depth: usize) -> Result<String, Error> {
+    fn key(&mut self, id: NodeId, depth: usize) -> Result<Key, Error> {
         self.count()?;
         let nodes = self.nodes;
         let (text, tag, implicit) = match &nodes[id].kind {
@@ -297,10 +315,10 @@ impl Decoder<'_> {
             NodeKind::Scalar { text, tag, implicit } => (text, tag, *implicit),
             _ => {
                 let key = self.node(id, depth + 1)?;
-                return Err(Error::plain(format!("invalid map key: {key}")));
+                return Err(Error::plain(format!("invalid map key: {}", go_syntax(&key))));
             }
         };
-        Ok(match meaning(text, tag, implicit)? {
+        Ok(Key::Text(match meaning(text, tag, implicit)? {
             Decoded::Text(text) => text,
             Decoded::Scalar(scalar) => match scalar {
                 Scalar::Bool(bool) => bool.to_string(),
@@ -310,17 +328,41 @@ impl Decoder<'_> {
                     if number > 0.0 { ".inf" } else { "-.inf" }.into()
                 }
                 Scalar::Float(number) => crate::number::float32_text(number),
-                Scalar::Timestamp | Scalar::Merge | Scalar::String => text.clone(),
-                Scalar::Null => {
-                    return Err(Error::plain("unsupported map key of type: %!s(<nil>), key: <nil>"));
-                }
+                Scalar::Timestamp | Scalar::String => text.clone(),
+                Scalar::Null => return Ok(Key::Unsupported("%!s(<nil>), key: <nil>".to_owned())),
                 Scalar::Unsigned(number) => {
-                    return Err(Error::plain(format!(
-                        "unsupported map key of type: uint64, key: 0x{number:x}"
-                    )));
+                    return Ok(Key::Unsupported(format!("uint64, key: 0x{number:x}")));
                 }
             },
-        })
+        }))
+    }
+}
+
+/// A key of a map.
+enum Key {
+    Text(String),
+    /// JSON can't have it; what it is, for the error.
+    Unsupported(String),
+}
+
+/// A value as Go writes it in a program.
+fn go_syntax(value: &Value) -> String {
+    match value {
+        Value::Null => "interface {}(nil)".to_owned(),
+        Value::String(text) => crate::format::quoted(text.as_bytes(), '"', false),
+        Value::Number(number) if number.is_f64() => crate::print::float(number.as_f64().unwrap_or_default()),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(go_syntax).collect();
+            format!("[]interface {{}}{{{}}}", items.join(", "))
+        }
+        Value::Object(entries) => {
+            let entry = |(key, value): (&String, &Value)| {
+                format!("{}:{}", crate::format::quoted(key.as_bytes(), '"', false), go_syntax(value))
+            };
+            let entries: Vec<String> = entries.iter().map(entry).collect();
+            format!("map[interface {{}}]interface {{}}{{{}}}", entries.join(", "))
+        }
+        other => other.to_string(),
     }
 }
 
@@ -371,7 +413,6 @@ fn meaning(text: &str, tag: &str, implicit: bool) -> Result<Decoded, Error> {
                 Scalar::Integer(_) | Scalar::Unsigned(_) => "int",
                 Scalar::Float(_) => "float",
                 Scalar::Timestamp => "timestamp",
-                Scalar::Merge => "merge",
                 Scalar::String => "str",
             };
             if found != short {

@@ -13,6 +13,8 @@ pub(super) enum Stage {
     Parse,
     /// Nodes to values.
     Decode,
+    /// Values to JSON.
+    Convert,
 }
 
 /// A text that is not YAML, or not a value that JSON can hold.
@@ -38,6 +40,10 @@ impl Error {
         Error { stage: Stage::Decode, problem: problem.into(), position: None, context_line: 0 }
     }
 
+    pub(super) fn conversion(problem: String) -> Self {
+        Error { stage: Stage::Convert, problem, position: None, context_line: 0 }
+    }
+
     pub(super) fn line_of(line: usize, problem: impl Into<String>) -> Self {
         Error { stage: Stage::Decode, problem: problem.into(), position: Some((line, 0)), context_line: 0 }
     }
@@ -58,7 +64,7 @@ impl Error {
     #[must_use]
     pub fn column(&self) -> Option<usize> {
         match self.stage {
-            Stage::Decode => None,
+            Stage::Decode | Stage::Convert => None,
             Stage::Scan | Stage::Parse => self.position.map(|(_, column)| column + 1),
         }
     }
@@ -71,9 +77,10 @@ impl Error {
             (Stage::Scan, Some((line, _))) if line != 0 => line + 1,
             (Stage::Parse, Some((line, _))) if line != 0 => line,
             (Stage::Scan | Stage::Parse, _) => self.context_line,
-            (Stage::Decode, _) => 0,
+            (Stage::Decode | Stage::Convert, _) => 0,
         };
         match line {
+            0 if self.stage == Stage::Convert => self.problem.clone(),
             0 => format!("yaml: {}", self.problem),
             line => format!("yaml: line {line}: {}", self.problem),
         }

@@ -25,7 +25,6 @@ pub(super) enum Scalar {
     Float(f64),
     /// Looks like a date; read as a string all the same.
     Timestamp,
-    Merge,
     String,
 }
 

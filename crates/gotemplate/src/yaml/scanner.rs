@@ -4,7 +4,7 @@
 //! (on the same line, within 1024 characters), indentation opens and closes block collections, and flow collections
 //! ignore indentation altogether. Texts and lines of errors are those that users know from Helm.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use super::error::{Error, Stage};
 
@@ -84,6 +84,8 @@ pub(super) struct Scanner<'a> {
     indents: Vec<isize>,
     pub(super) key_allowed: bool,
     keys: Vec<SimpleKey>,
+    /// The keys that are possible, by the number of their first token.
+    keys_by_token: HashMap<usize, usize>,
 }
 
 impl<'a> Scanner<'a> {
@@ -101,6 +103,7 @@ impl<'a> Scanner<'a> {
             indents: Vec::new(),
             key_allowed: true,
             keys: vec![SimpleKey::default()],
+            keys_by_token: HashMap::new(),
         }
     }
 
@@ -229,9 +232,7 @@ impl<'a> Scanner<'a> {
         loop {
             if !self.tokens.is_empty() {
                 // The first token may be the start of a key: then a token has to go before it once `:` comes.
-                let taken = self.taken;
-                let Some(index) = self.keys.iter().rposition(|key| key.possible && key.token_number == taken)
-                else {
+                let Some(&index) = self.keys_by_token.get(&self.taken) else {
                     return Ok(());
                 };
                 if !self.key_is_valid(index)? {
@@ -388,7 +389,8 @@ impl<'a> Scanner<'a> {
 
     fn fetch_flow_start(&mut self, token: Token) -> Result<(), Error> {
         self.save_key()?;
-        self.keys.push(SimpleKey::default());
+        let token_number = self.taken + self.tokens.len();
+        self.keys.push(SimpleKey { token_number, ..SimpleKey::default() });
         self.flow_level += 1;
         if self.flow_level > MAX_DEPTH {
             return Err(self.error(self.mark, &format!("exceeded max depth of {MAX_DEPTH}")));
@@ -402,7 +404,10 @@ impl<'a> Scanner<'a> {
         self.drop_key()?;
         if self.flow_level > 0 {
             self.flow_level -= 1;
-            self.keys.pop();
+            // For an empty collection this forgets that the collection itself may be a key, as the original does.
+            if let Some(key) = self.keys.pop() {
+                self.keys_by_token.remove(&key.token_number);
+            }
         }
         self.key_allowed = false;
         self.indicator(token, 1);
@@ -440,11 +445,13 @@ impl<'a> Scanner<'a> {
         let last = self.keys.len() - 1;
         if self.key_is_valid(last)? {
             let key = self.keys[last];
-            let at = key.token_number - self.taken;
+            // What was handed out already can't get anything before it any more.
+            let at = key.token_number.checked_sub(self.taken).unwrap_or(self.tokens.len());
             let token = Spanned { token: Token::Key, start: key.mark, end: key.mark };
             self.tokens.insert(at, token);
             self.roll(key.mark.column, Some(at), Token::BlockMappingStart, key.mark)?;
             self.keys[last].possible = false;
+            self.keys_by_token.remove(&key.token_number);
             self.key_allowed = false;
         } else {
             if self.flow_level == 0 {
@@ -480,13 +487,10 @@ impl<'a> Scanner<'a> {
         if self.key_allowed {
             let required = self.flow_level == 0 && self.indent == self.mark.column as isize;
             self.drop_key()?;
+            let token_number = self.taken + self.tokens.len();
             if let Some(key) = self.keys.last_mut() {
-                *key = SimpleKey {
-                    possible: true,
-                    required,
-                    token_number: self.taken + self.tokens.len(),
-                    mark: self.mark,
-                };
+                *key = SimpleKey { possible: true, required, token_number, mark: self.mark };
+                self.keys_by_token.insert(token_number, self.keys.len() - 1);
             }
         }
         Ok(())
@@ -498,7 +502,10 @@ impl<'a> Scanner<'a> {
         if key.possible && key.required {
             return Err(self.error(key.mark, "could not find expected ':'"));
         }
-        self.keys[last].possible = false;
+        if key.possible {
+            self.keys[last].possible = false;
+            self.keys_by_token.remove(&key.token_number);
+        }
         Ok(())
     }
 

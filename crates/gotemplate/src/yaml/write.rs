@@ -490,35 +490,39 @@ fn sorted(entries: &[(String, Node)], dialect: Dialect) -> Vec<(&str, &Node)> {
     let mut sorted: Vec<(&str, &Node)> = Vec::with_capacity(entries.len());
     let mut keys: Vec<(Vec<char>, &str, &Node)> =
         entries.iter().map(|(key, value)| (key.chars().collect(), key.as_str(), value)).collect();
-    merge_sort(&mut keys, &|one, two| less(&one.0, &two.0, dialect));
+    sort(&mut keys, &|one, two| less(&one.0, &two.0, dialect));
     sorted.extend(keys.into_iter().map(|(_, key, value)| (key, value)));
     sorted
 }
 
-/// A stable sort that, unlike the standard one, bears an order that contradicts itself.
-fn merge_sort<T: Clone>(items: &mut [T], less: &dyn Fn(&T, &T) -> bool) {
-    if items.len() < 2 {
+/// A sort that, unlike the standard one, bears an order that contradicts itself. Few items are sorted by insertion, as
+/// Go does, so that even then the result is the same.
+fn sort<T: Clone>(items: &mut [T], less: &dyn Fn(&T, &T) -> bool) {
+    const FEW: usize = 12;
+    if items.len() <= FEW {
+        for end in 1..items.len() {
+            let mut index = end;
+            while index > 0 && less(&items[index], &items[index - 1]) {
+                items.swap(index, index - 1);
+                index -= 1;
+            }
+        }
         return;
     }
     let middle = items.len() / 2;
-    merge_sort(&mut items[..middle], less);
-    merge_sort(&mut items[middle..], less);
-    if !less(&items[middle], &items[middle - 1]) {
-        return;
-    }
-    let (mut left, mut right) =
-        (items[..middle].to_vec().into_iter().peekable(), items[middle..].to_vec().into_iter().peekable());
-    for slot in items {
-        let from_right = match (left.peek(), right.peek()) {
-            (Some(left), Some(right)) => less(right, left),
-            (None, _) => true,
-            (_, None) => false,
+    let (left, right) = items.split_at_mut(middle);
+    sort(left, less);
+    sort(right, less);
+    let merged: Vec<T> = {
+        let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
+        let next = || match (left.peek(), right.peek()) {
+            (Some(one), Some(two)) if less(two, one) => right.next(),
+            (Some(_), _) => left.next(),
+            (None, _) => right.next(),
         };
-        let next = if from_right { right.next() } else { left.next() };
-        if let Some(next) = next {
-            *slot = next;
-        }
-    }
+        std::iter::from_fn(next).cloned().collect()
+    };
+    items.clone_from_slice(&merged);
 }
 
 /// Whether one key comes before another.

@@ -25,6 +25,21 @@ pub(crate) enum ClusterVerb {
     },
     /// Show one cluster: its nodes, volumes, health and how to connect
     Describe(ClusterName),
+    /// Take over an application that something else has made, for example `helm install`: shows what that changes
+    Adopt {
+        /// Its name there, and the cluster's name from then on
+        name: String,
+        /// Where it runs
+        #[arg(long, value_parser = runtime_id, add = ArgValueCandidates::new(complete::runtimes))]
+        runtime: RuntimeId,
+        /// Only show what it would change
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// List the revisions that the provider keeps of a cluster
+    History(ClusterName),
     /// Ask the provider and the agents what is true of each node; changes nothing
     Refresh(ClusterName),
     /// Show what the application and its services wrote

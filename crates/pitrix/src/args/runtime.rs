@@ -79,6 +79,9 @@ pub(crate) struct CredentialSources {
     /// A JSON object with the fields; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) credential_file: Option<PathBuf>,
+    /// Take a field from a text file, for example `kubeconfig=FILE`
+    #[arg(long, value_name = "FIELD=FILE", value_parser = pair)]
+    pub(crate) credential_text: Vec<(String, String)>,
     /// Take a field from an environment variable
     #[arg(long, value_name = "FIELD=VARIABLE", value_parser = pair)]
     pub(crate) credential_env: Vec<(String, String)>,

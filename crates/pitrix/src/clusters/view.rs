@@ -2,11 +2,12 @@
 
 use crate::{
     health::{ClusterHealth, NodeHealth},
+    live::{details_sheet, notes},
     print::{Column, Item, column, wide},
     screen::{Screen, count},
     shapes::{ErrorView, word},
 };
-use provider_core::{Cluster, Endpoint, Node, NodeId, NodeStatus, RoleName};
+use provider_core::{Cluster, ClusterDetails, Endpoint, Node, NodeId, NodeStatus, RoleName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -32,6 +33,9 @@ pub(crate) struct ClusterView {
     links: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<ErrorView>,
+    /// What the provider tells of its objects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) details: Option<ClusterDetails>,
     #[serde(skip)]
     connect: Vec<String>,
 }
@@ -100,6 +104,7 @@ impl ClusterView {
             endpoints: endpoints.collect(),
             links: spec.links.clone(),
             last_error: cluster.last_error.as_ref().map(ErrorView::new),
+            details: None,
             connect: connect_lines(cluster),
         }
     }
@@ -122,7 +127,14 @@ impl ClusterView {
         let titles = ["NODE", "STATUS", "HEALTH", "ADDRESS", "INSTANCE", "VOLUMES"];
         let rows: Vec<_> = self.nodes.iter().map(NodeView::row).collect();
         text.push('\n');
-        text + &screen.aligned(&titles, &rows)
+        text += &screen.aligned(&titles, &rows);
+        if let Some(details) = &self.details {
+            text += &details_sheet(screen, details);
+            if let Some(notes) = notes(details) {
+                text += &format!("\n{notes}\n");
+            }
+        }
+        text
     }
 
     /// What deleting it would remove, in lines.

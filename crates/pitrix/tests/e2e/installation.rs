@@ -94,7 +94,14 @@ impl Installation {
                 }]
             }"#,
         );
-        write("templates.json", r#"[{"src": "templates/tiny.sh.tera", "dest": "/tiny.sh", "mode": "0755"}]"#);
+        write(
+            "templates.json",
+            r#"[
+                {"src": "templates/tiny.sh.tera", "dest": "/tiny.sh", "mode": "0755"},
+                {"src": "templates/word.tera", "dest": "/word", "reload": "\"$PITRIX_ROOT/tiny.sh\" reload"}
+            ]"#,
+        );
+        write("templates/word.tera", "{{ env.word }}\n");
         let script = r#"#!/bin/sh
 cd TEST_DIR
 data="$PITRIX_ROOT/data"
@@ -191,6 +198,14 @@ esac
         self.processes(|_, environment| environment.contains("PITRIX_DRONE_KEEPER="), "__drone")
     }
 
+    /// The services that run, one process each.
+    pub(crate) fn services(&self) -> Vec<u32> {
+        let mut files = Vec::new();
+        find_all(&self.state().join("local"), "pid", &mut files);
+        let pids = files.iter().filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok());
+        pids.filter(|pid| Path::new(&format!("/proc/{pid}")).exists()).collect()
+    }
+
     /// Every agent process.
     pub(crate) fn agents(&self) -> Vec<u32> {
         self.processes(|_, _| true, "__drone")
@@ -224,6 +239,16 @@ impl Drop for Installation {
         let started = Instant::now();
         while started.elapsed() < PATIENCE && (!self.agents().is_empty() || self.executor_is_locked()) {
             thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn find_all(dir: &Path, name: &str, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => find_all(&entry.path(), name, found),
+            Ok(kind) if kind.is_file() && entry.file_name() == name => found.push(entry.path()),
+            _ => {}
         }
     }
 }

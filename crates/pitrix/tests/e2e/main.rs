@@ -8,3 +8,4 @@ mod kills;
 mod life;
 mod mistakes;
 mod shells;
+mod strikes;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{AgentVerb, Facts, Layer, Task, Timestamp, Work, Zone};
+use crate::{AgentVerb, Directive, Facts, InstanceVerb, Layer, Task, Timestamp, Work, Zone};
 use proptest::prelude::*;
 
 const DONE: TaskOutcome = TaskOutcome::Done;
@@ -20,7 +20,7 @@ fn plan(layers: &[&str]) -> Arc<Plan> {
         tasks: words
             .split(' ')
             .map(|word| Task {
-                work: Work::Agent(AgentVerb::AwaitHealthy),
+                work: Work::Cloud(Directive::Instance(InstanceVerb::Run)),
                 node: Some(word.trim_end_matches('?')).filter(|node| *node != "-").map(NodeId::new),
                 failure_allowed: word.ends_with('?'),
                 timeout_s: 1,
@@ -203,6 +203,18 @@ fn a_call_in_doubt_outlives_cancel_and_deadline() {
         machine.step(Input::Finished(id(0, 0), TaskOutcome::Cancelled))[..],
         [Output::Finish(_)]
     ));
+}
+
+#[test]
+fn a_command_in_doubt_makes_no_resource_and_is_given_up_by_a_cancel() {
+    let mut plan = Plan::clone(&plan(&["a"]));
+    plan.layers[0].tasks[0].work = Work::Agent(AgentVerb::AwaitHealthy);
+    let mut machine = Machine::new(Arc::new(plan), Policy::All);
+    machine.step(Input::Begin);
+    let out = machine.step(Input::Finished(id(0, 0), IN_DOUBT));
+    assert_eq!(out, [Output::StartTimer(id(0, 0), Duration::from_secs(1))]);
+    let out = machine.step(Input::Cancel);
+    assert!(matches!(&out[..], [Output::Finish(fold)] if fold.result == FoldResult::Cancelled), "{out:?}");
 }
 
 #[test]

@@ -52,7 +52,6 @@ pub fn parse(request: &ParseRequest<'_>) -> Result<ParsedCluster> {
     let recorded = request.existing.map(|cluster| &cluster.spec.conf).filter(|conf| !conf.is_null());
     let answers = package.config.complete(&given, recorded)?;
     let Wanted { mut spec, sizes, warnings } = package.wanted(&answers, request.cluster, request.app)?;
-    check_name(&spec)?;
     if let Some(existing) = request.existing {
         check_same_name(existing, given.value())?;
         spec.name.clone_from(&existing.spec.name);
@@ -229,21 +228,6 @@ fn check_templates(archive: &Archive, spec: &ClusterSpec) -> Result<()> {
                 )));
             }
         }
-    }
-    Ok(())
-}
-
-fn check_name(spec: &ClusterSpec) -> Result<()> {
-    let name = &spec.name;
-    let is_plain = name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.len() <= 63
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-    if !is_plain {
-        return Err(Error::invalid(format!(
-            "the cluster's name is {}, expected letters, digits, `.`, `_` and `-`, at most 63",
-            json!(name)
-        ))
-        .hint("it is `cluster.name` of the answers"));
     }
     Ok(())
 }

@@ -289,8 +289,11 @@ fn gen_ca(call: &mut Call<'_>) -> Answer {
     subject.certify(call, &key, true, None)
 }
 
-/// The arguments that a certificate and its key are made of; the types of all are looked at first, as Go does.
-fn subject_of<'a>(call: &Call<'a>) -> Result<(String, &'a [Value], &'a [Value], i64), FunctionError> {
+/// The arguments about the subject: its name, addresses, other names, and days.
+type SubjectArguments<'a> = (String, &'a [Value], &'a [Value], i64);
+
+/// The arguments about the subject. The types of all are looked at first, as Go does.
+fn subject_of<'a>(call: &Call<'a>) -> Result<SubjectArguments<'a>, FunctionError> {
     Ok((call.string(0)?.to_string(), list(call, 1)?, list(call, 2)?, call.int(3)?))
 }
 

@@ -101,11 +101,6 @@ impl<'d> Reader<'d> {
     pub(super) fn enter(&mut self, tag: u8) -> Option<Reader<'d>> {
         self.take(tag).map(Reader::new)
     }
-
-    /// The bits of the next value.
-    pub(super) fn bits(&mut self) -> Option<&'d [u8]> {
-        self.take(BIT_STRING)?.split_first().filter(|(unused, _)| **unused < 8).map(|(_, bits)| bits)
-    }
 }
 
 /// Data as text between two lines that say what it is.

@@ -2,7 +2,7 @@
 
 mod syntax;
 
-use regex::bytes::{Captures, Regex, RegexBuilder};
+use regex::bytes::{Captures, Match, Regex, RegexBuilder};
 
 use super::args::{Answer, string_list};
 use crate::call::{Call, Entry, FunctionError};
@@ -30,7 +30,25 @@ pub(super) const ENTRIES: &[Entry] = &[
 const SIZE_LIMIT: usize = 4 << 20;
 
 /// The expression and the text of a call.
-fn compiled<'a>(call: &Call<'a>) -> Result<(Regex, &'a [u8]), FunctionError> {
+struct Search<'t> {
+    regex: Regex,
+    text: &'t [u8],
+    is_utf8: bool,
+}
+
+impl<'t> Search<'t> {
+    /// Whether a match does not stand inside a character, as empty ones may: the engine works on bytes.
+    fn is_whole(&self, found: &Match<'_>) -> bool {
+        let continues = self.text.get(found.start()).is_some_and(|byte| byte & 0xC0 == 0x80);
+        !(found.is_empty() && continues && self.is_utf8)
+    }
+
+    fn matches(&self) -> impl Iterator<Item = Match<'t>> {
+        self.regex.find_iter(self.text).filter(|found| self.is_whole(found))
+    }
+}
+
+fn search<'a>(call: &Call<'a>) -> Result<Search<'a>, FunctionError> {
     let (pattern, text) = (call.string(0)?, call.bytes(1)?);
     // Steps for compiling, and for going through the text once.
     call.spend(pattern.len() * 4 + text.len() / 16)?;
@@ -49,7 +67,7 @@ fn compiled<'a>(call: &Call<'a>) -> Result<(Regex, &'a [u8]), FunctionError> {
         regex::Error::CompiledTooBig(_) => failed("expression too large"),
         _ => failed(&format!("invalid expression: `{pattern}`")),
     })?;
-    Ok((regex, text))
+    Ok(Search { regex, text, is_utf8: std::str::from_utf8(text).is_ok() })
 }
 
 /// In backquotes if that is possible.
@@ -61,7 +79,7 @@ fn quoted(text: &str) -> String {
 }
 
 fn must_match(call: &mut Call<'_>) -> Answer {
-    let (regex, text) = compiled(call)?;
+    let Search { regex, text, .. } = search(call)?;
     Ok(regex.is_match(text).into())
 }
 
@@ -73,7 +91,7 @@ fn matches(call: &mut Call<'_>) -> Answer {
 }
 
 fn find(call: &mut Call<'_>) -> Answer {
-    let (regex, text) = compiled(call)?;
+    let Search { regex, text, .. } = search(call)?;
     Ok(Value::string(regex.find(text).map_or(&[][..], |found| found.as_bytes()).to_vec()))
 }
 
@@ -87,16 +105,16 @@ fn limit(call: &Call<'_>) -> Result<usize, FunctionError> {
 }
 
 fn find_all(call: &mut Call<'_>) -> Answer {
-    let (regex, text) = compiled(call)?;
-    let found = regex.find_iter(text).take(limit(call)?);
+    let search = search(call)?;
+    let found = search.matches().take(limit(call)?);
     let found: Vec<Value> = found.map(|found| Value::string(found.as_bytes().to_vec())).collect();
     call.spend(found.len())?;
     Ok(nil_if_empty(found))
 }
 
 fn split(call: &mut Call<'_>) -> Answer {
-    let (regex, text) = compiled(call)?;
-    let limit = limit(call)?;
+    let search = search(call)?;
+    let (text, limit) = (search.text, limit(call)?);
     if limit == 0 {
         return Ok(nil_if_empty(Vec::new()));
     }
@@ -105,7 +123,7 @@ fn split(call: &mut Call<'_>) -> Answer {
     }
     let mut parts = Vec::new();
     let (mut start, mut end) = (0, 0);
-    for found in regex.find_iter(text).take(limit) {
+    for found in search.matches().take(limit) {
         if parts.len() == limit - 1 {
             break;
         }
@@ -125,14 +143,14 @@ fn split(call: &mut Call<'_>) -> Answer {
 
 fn replaced(
     call: &Call<'_>,
-    regex: &Regex,
-    text: &[u8],
+    search: &Search<'_>,
     mut write: impl FnMut(&Captures<'_>, &mut Vec<u8>),
 ) -> Answer {
+    let text = search.text;
     let mut out = Vec::new();
     let mut start = 0;
-    for captures in regex.captures_iter(text) {
-        let Some(found) = captures.get(0) else { continue };
+    for captures in search.regex.captures_iter(text) {
+        let Some(found) = captures.get(0).filter(|found| search.is_whole(found)) else { continue };
         out.extend_from_slice(&text[start..found.start()]);
         write(&captures, &mut out);
         start = found.end();
@@ -147,15 +165,15 @@ fn replaced(
 }
 
 fn replace_all_literal(call: &mut Call<'_>) -> Answer {
-    let (regex, text) = compiled(call)?;
+    let search = search(call)?;
     let replacement = call.bytes(2)?;
-    replaced(call, &regex, text, |_, out| out.extend_from_slice(replacement))
+    replaced(call, &search, |_, out| out.extend_from_slice(replacement))
 }
 
 fn replace_all(call: &mut Call<'_>) -> Answer {
-    let (regex, text) = compiled(call)?;
+    let search = search(call)?;
     let template = call.string(2)?;
-    replaced(call, &regex, text, |captures, out| expand(&template, captures, out))
+    replaced(call, &search, |captures, out| expand(&template, captures, out))
 }
 
 /// Writes a replacement: `$1`, `${1}`, `$name` and `${name}` are groups, `$$` is a dollar. What is no group is empty.

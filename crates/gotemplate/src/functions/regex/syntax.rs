@@ -24,6 +24,7 @@ pub(super) fn translate(pattern: &str) -> Result<String, String> {
         characters: pattern.char_indices().peekable(),
         out: String::with_capacity(pattern.len() * 2),
         depth: 0,
+        flags: String::new(),
     };
     translator.run()?;
     Ok(translator.out)
@@ -39,6 +40,8 @@ struct Translator<'p> {
     characters: Peekable<CharIndices<'p>>,
     out: String,
     depth: usize,
+    /// Flags that are not written yet: a repetition behind them is about what stands before them.
+    flags: String,
 }
 
 /// What a repetition would apply to.
@@ -70,17 +73,22 @@ impl Translator<'_> {
     fn run(&mut self) -> Result<(), String> {
         let mut before = Before::Nothing;
         while let Some((start, character)) = self.characters.next() {
+            let repeats = matches!(character, '*' | '+' | '?' | '{');
+            if !repeats || (character == '{' && !self.is_counted(start)) {
+                self.out.push_str(&std::mem::take(&mut self.flags));
+            }
             before = match character {
                 '(' => {
                     self.depth += 1;
                     if self.depth > MAX_DEPTH {
                         return Err(format!("expression nests too deeply: `{}`", self.pattern));
                     }
-                    let closes = self.group(start)?;
-                    if closes {
+                    if self.group(start)? {
                         self.depth -= 1;
+                        before
+                    } else {
+                        Before::Nothing
                     }
-                    Before::Nothing
                 }
                 ')' => {
                     if self.depth == 0 {
@@ -123,7 +131,15 @@ impl Translator<'_> {
         if self.depth > 0 {
             return Err(format!("missing closing ): `{}`", self.pattern));
         }
+        // Flags at the very end are about nothing.
         Ok(())
+    }
+
+    fn is_counted(&mut self, start: usize) -> bool {
+        let back = self.characters.clone();
+        let counted = !matches!(self.counted(start), Ok(None));
+        self.characters = back;
+        counted
     }
 
     fn repeat(&mut self, start: usize, operator: &str, before: Before) -> Result<Before, String> {
@@ -201,7 +217,7 @@ impl Translator<'_> {
         }
         let mut flags = String::new();
         let mut minus = false;
-        while let Some((index, character)) = self.characters.next() {
+        for (index, character) in self.characters.by_ref() {
             match character {
                 'i' | 'm' | 's' | 'U' => flags.push(character),
                 '-' if !minus => {
@@ -209,8 +225,10 @@ impl Translator<'_> {
                     flags.push('-');
                 }
                 ':' | ')' if !(minus && flags.ends_with('-')) && (character == ':' || !flags.is_empty()) => {
-                    let _ = write!(self.out, "(?{flags}{character}");
-                    return Ok(character == ')');
+                    let only_flags = character == ')';
+                    let out = if only_flags { &mut self.flags } else { &mut self.out };
+                    let _ = write!(out, "(?{flags}{character}");
+                    return Ok(only_flags);
                 }
                 _ => {
                     let end = index + character.len_utf8();
@@ -293,18 +311,30 @@ impl Translator<'_> {
         char::from_u32(code)
     }
 
+    /// Two digits, or any number in braces. What is no digit is gone over too, as the error shows it.
     fn hexadecimal(&mut self) -> Option<char> {
         let braced = self.take('{');
         let mut code = 0u32;
         let mut digits = 0;
-        while braced || digits < 2 {
-            let Some(digit) = self.peek().and_then(|character| character.to_digit(16)) else { break };
-            code = code.checked_mul(16)?.checked_add(digit)?;
+        let mut valid = true;
+        while valid && (braced || digits < 2) {
+            let (_, character) = self.characters.next()?;
+            if braced && character == '}' {
+                break;
+            }
+            match character.to_digit(16) {
+                Some(digit) => code = code * 16 + digit,
+                // Without braces both characters are read before they are looked at.
+                None if braced || digits == 1 => valid = false,
+                None => {
+                    self.characters.next();
+                    valid = false;
+                }
+            }
+            valid &= code <= u32::from(char::MAX);
             digits += 1;
-            self.characters.next();
         }
-        let complete = if braced { digits > 0 && self.take('}') } else { digits == 2 };
-        if complete { char::from_u32(code) } else { None }
+        if valid && digits > 0 { char::from_u32(code) } else { None }
     }
 
     fn unicode_class(&mut self, start: usize, kind: char) -> Result<String, String> {

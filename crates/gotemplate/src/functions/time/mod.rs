@@ -240,7 +240,7 @@ fn duration_of(call: &Call<'_>, index: usize) -> Result<Duration, FunctionError>
 }
 
 fn duration_of_float(seconds: f64) -> Result<Duration, FunctionError> {
-    const MOST: f64 = 9_223_372_036.854_775_807;
+    const MOST: f64 = i64::MAX as f64 / SECOND as f64;
     let shown = crate::print::float(seconds);
     if !seconds.is_finite() {
         return Err(FunctionError::Failed(format!("invalid duration seconds: {shown}")));

@@ -1,6 +1,7 @@
 //! Writes TOML as the library of Helm does: tables after everything else, indented by two spaces per level.
 
 use std::fmt::Write;
+use std::rc::Rc;
 
 use crate::call::FunctionError;
 use crate::functions::{base64, time};
@@ -68,6 +69,17 @@ fn is_absent(value: &Value) -> bool {
     }
 }
 
+type Entries = Vec<(Rc<str>, Value)>;
+
+/// The entries that need no header, and those that do.
+fn parted(map: &Map) -> (Entries, Entries) {
+    let present = map.entries().into_iter().filter(|(_, value)| !is_absent(value));
+    present.partition(|(_, value)| match value {
+        Value::List(list) => !is_array_of_tables(list.items()),
+        other => as_map(other).is_none(),
+    })
+}
+
 impl Writer<'_> {
     fn indent(&mut self, path: &[String]) {
         for _ in 1..path.len() {
@@ -78,14 +90,7 @@ impl Writer<'_> {
     /// The entries of a table: first those that need no header, then the tables in it.
     fn table(&mut self, path: &mut Vec<String>, map: &Map, depth: usize) -> Written<()> {
         self.runtime.descend(depth)?;
-        let (mut simple, mut tables) = (Vec::new(), Vec::new());
-        for (key, value) in map.entries().into_iter().filter(|(_, value)| !is_absent(value)) {
-            let header = match &value {
-                Value::List(list) => is_array_of_tables(list.items()),
-                other => as_map(other).is_some(),
-            };
-            if header { tables.push((key, value)) } else { simple.push((key, value)) }
-        }
+        let (simple, tables) = parted(map);
         for (key, value) in simple {
             path.push(quoted_key(&key));
             self.indent(path);
@@ -142,7 +147,7 @@ impl Writer<'_> {
             }
             Value::Float(number) => self.out.push_str(&float(*number)),
             Value::String(text) => self.out.push_str(&quoted(text)),
-            Value::RawString(bytes) => self.out.push_str(&quoted(&String::from_utf8_lossy(bytes))),
+            Value::RawString(bytes) => self.out.push_str(&quoted(&crate::unicode::lossy(bytes))),
             Value::Bytes(bytes) => self.out.push_str(&quoted(&base64::encode(bytes))),
             Value::List(list) => {
                 self.out.push('[');
@@ -159,8 +164,8 @@ impl Writer<'_> {
             }
             Value::Map(map) => {
                 self.out.push('{');
-                let entries = map.entries().into_iter().filter(|(_, value)| !is_absent(value));
-                for (index, (key, value)) in entries.enumerate() {
+                let (simple, tables) = parted(map);
+                for (index, (key, value)) in simple.into_iter().chain(tables).enumerate() {
                     if index > 0 {
                         self.out.push_str(", ");
                     }

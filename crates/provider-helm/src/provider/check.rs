@@ -1,0 +1,531 @@
+//! What a change needs and finds: everything that stands in the way, all at once, and nothing is changed.
+
+use super::{
+    access,
+    findings::{Findings, Found, FoundHook},
+    parse::NodeNames,
+};
+use crate::{
+    api::{Discovery, ObjectRef},
+    calls::{Basis, can_stop},
+    manifest::{self, Workload, install_rank, text},
+    ownership,
+    release::{HISTORY, LIMIT, Release, ReleaseStatus, Revision, contributors, encode, stale},
+    render::HookEvent,
+    session::{Loaded, Session, side_by_side},
+    source,
+};
+use futures_util::{
+    FutureExt,
+    future::{try_join, try_join3},
+};
+use provider_core::{Action, Change, ClusterStatus, Error, Facts, Result, Shortfall, Zone};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// Looks at everything that `change` depends on.
+///
+/// # Errors
+/// Only when the cluster can't be asked; what stands in the way is a shortfall.
+pub(super) async fn check(session: &Session, change: &Change) -> Result<Facts> {
+    let mut check = Check::begin(session, change).await?;
+    match &change.action {
+        _ if adopted(change).is_some() => check.adopt().await?,
+        Action::CreateCluster => check.render(true).await?,
+        Action::StartClusters if change.before.status == ClusterStatus::Pending => check.render(true).await?,
+        Action::UpgradeCluster { .. } | Action::UpdateClusterEnv => check.render(false).await?,
+        Action::RollbackCluster { .. } => check.roll_back().await?,
+        Action::DeleteClusters { .. } | Action::CeaseClusters => check.delete().await?,
+        Action::StopClusters => check.stop().await?,
+        _ => check.present().await?,
+    }
+    check.finish()
+}
+
+/// The revision of a release that is to be taken over, where that is what a change is.
+pub(super) fn adopted(change: &Change) -> Option<u32> {
+    let revision = change.after.conf.get("adopt")?.as_u64().and_then(|n| u32::try_from(n).ok())?;
+    (change.action == Action::CreateCluster).then_some(revision)
+}
+
+/// How long a runtime waits for objects: its label, or what Helm waits.
+fn wait_s(labels: &BTreeMap<String, String>) -> Result<u32> {
+    const LABEL: &str = "wait-timeout-s";
+    let Some(text) = labels.get(LABEL) else { return Ok(300) };
+    text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds)).ok_or_else(|| {
+        Error::invalid(format!("the label `{LABEL}` of the runtime is `{text}`"))
+            .hint("give seconds, from 1 to 86400")
+    })
+}
+
+pub(super) struct Check<'a> {
+    pub(super) session: &'a Session,
+    pub(super) change: &'a Change,
+    pub(super) discovery: Discovery,
+    pub(super) findings: Findings,
+    pub(super) shortfalls: Vec<Shortfall>,
+    known: Vec<Revision>,
+    nodes: NodeNames,
+}
+
+pub(super) fn shortfall(what: impl Into<String>, why: impl Into<String>, hint: Option<&str>) -> Shortfall {
+    Shortfall { what: what.into(), why: why.into(), hint: hint.map(str::to_owned) }
+}
+
+impl<'a> Check<'a> {
+    async fn begin(session: &'a Session, change: &'a Change) -> Result<Self> {
+        let release = change.after.name.clone();
+        let namespace_path = format!("/api/v1/namespaces/{}", session.namespace());
+        let (api, name) = (session.api(), &release);
+        let (discovery, version, (namespace, known)) = try_join3(
+            Discovery::run(api),
+            api.version(),
+            try_join(
+                async {
+                    match api.get(&namespace_path).await {
+                        // Who may not look at it will be told by what is done in it.
+                        Err(error) if error.kind() == provider_core::ErrorKind::Unauthorized => {
+                            Ok(Some(Value::Null))
+                        }
+                        found => found,
+                    }
+                },
+                session.revisions(name),
+            ),
+        )
+        .await?;
+        let findings = Findings {
+            wait_s: wait_s(&session.cx.runtime.labels)?,
+            release,
+            namespace: session.namespace().to_owned(),
+            new_namespace: namespace.is_none(),
+            cluster: Some(change.before.id.clone()),
+            app: Some(change.after.app.clone()),
+            at: session.cx.clock.now(),
+            kube_version: version,
+            revisions: known.iter().map(|r| r.revision).collect(),
+            deployed: known
+                .iter()
+                .filter(|r| r.status == ReleaseStatus::Deployed)
+                .map(|r| r.revision)
+                .collect(),
+            ..Findings::default()
+        };
+        let nodes = NodeNames::of(&change.after, &change.before);
+        Ok(Self { session, change, discovery, findings, shortfalls: Vec::new(), known, nodes })
+    }
+
+    fn finish(self) -> Result<Facts> {
+        let mut facts = Facts::none(Zone::new(self.session.namespace()), self.findings.at);
+        facts.shortfalls = self.shortfalls;
+        facts.extra = self.findings.into_value()?;
+        Ok(facts)
+    }
+
+    /// Notes the next revision, and whether somebody else is at work on the release.
+    fn claim(&mut self, basis: Basis) {
+        let newest = self.known.last().cloned();
+        self.findings.basis = Some(basis);
+        self.findings.revision = newest.as_ref().map_or(0, |newest| newest.revision) + 1;
+        self.findings.stale = stale(&self.known, HISTORY - 1);
+        let Some(newest) = newest.filter(|newest| newest.status.is_pending()) else { return };
+        if newest.cluster.as_deref() == Some(self.change.before.id.as_str()) {
+            self.findings.unfinished = Some(newest.revision);
+        } else {
+            let what = format!("release {}", self.findings.release);
+            let why = format!(
+                "revision {} is {}: something else is at work on it, or died",
+                newest.revision, newest.status
+            );
+            self.shortfalls.push(shortfall(
+                what,
+                why,
+                Some("wait for it, or finish it with `pitrix cluster adopt`"),
+            ));
+        }
+    }
+
+    /// A release that is made of the chart: for the first time, or over one that there is.
+    async fn render(&mut self, create: bool) -> Result<()> {
+        let live: Vec<_> =
+            self.known.iter().filter(|r| r.status != ReleaseStatus::Uninstalled).cloned().collect();
+        let ours = |r: &Revision| r.cluster.as_deref() == Some(self.change.before.id.as_str());
+        if create && let Some(other) = live.iter().rfind(|r| !ours(r)) {
+            let what = format!("release {}", self.findings.release);
+            let why = format!("there is one already, revision {} is {}", other.revision, other.status);
+            let hint = "choose another name, or take it over with `pitrix cluster adopt`";
+            self.shortfalls.push(shortfall(what, why, Some(hint)));
+            return Ok(());
+        }
+        if !create && live.is_empty() {
+            self.gone_shortfall();
+            return Ok(());
+        }
+        self.claim(if create { Basis::Install } else { Basis::Upgrade });
+        let before = self.previous().await?;
+        // Charts may ask for what their own definitions will bring.
+        if create {
+            let package = self.session.cx.records.package(&self.change.after.app).await?;
+            for file in crate::chart::Chart::from_archive(&package)?.crds() {
+                for definition in manifest::objects(&String::from_utf8_lossy(&file.data))? {
+                    self.discovery.add_definition(&definition);
+                }
+            }
+        }
+        self.findings.api_versions = self.discovery.api_versions();
+        let wanted = self.findings.wanted(&self.session.cx).await?;
+        let seed = wanted.seed.clone();
+        let made = wanted.make_aside().await?;
+        self.findings.digest = source::digest(&made.release, &seed);
+        self.check_size(&made.release)?;
+        let loaded = Loaded::new(made.release)?;
+        for definition in made.definitions.iter().filter(|_| create) {
+            let resource = self
+                .discovery
+                .resource(text(definition, "/apiVersion").unwrap_or_default(), "CustomResourceDefinition");
+            if let Some(resource) = resource.cloned() {
+                let object = ObjectRef::of(resource, definition, &self.findings.namespace);
+                if self.session.api().get(&object.path()).await?.is_none() {
+                    self.findings.definitions.push(object);
+                }
+            }
+        }
+        let events: &[HookEvent] = if create {
+            &[HookEvent::PreInstall, HookEvent::PostInstall]
+        } else {
+            &[HookEvent::PreUpgrade, HookEvent::PostUpgrade]
+        };
+        self.target(&loaded, &before, events).await
+    }
+
+    /// An earlier revision, applied again as a new one.
+    async fn roll_back(&mut self) -> Result<()> {
+        let newest = self.known.last().map_or(0, |r| r.revision);
+        let asked = super::rollback_target(&self.change.action);
+        let worked = |r: &&Revision| {
+            r.revision < newest && matches!(r.status, ReleaseStatus::Superseded | ReleaseStatus::Deployed)
+        };
+        let target = match asked {
+            Some(asked) => self.known.iter().find(|r| r.revision == asked),
+            None => self.known.iter().rfind(worked),
+        };
+        let Some(target) = target.map(|r| r.revision) else {
+            let (what, have) = (format!("release {}", self.findings.release), &self.findings.revisions);
+            let why = match asked {
+                Some(asked) => format!("it has no revision {asked}, it has: {have:?}"),
+                None => "it has no earlier revision that worked".to_owned(),
+            };
+            self.shortfalls.push(shortfall(what, why, None));
+            return Ok(());
+        };
+        self.claim(Basis::Rollback(target));
+        let before = self.previous().await?;
+        let loaded = self.session.load(&self.findings.release, target).await?;
+        self.target(&loaded, &before, &[HookEvent::PreRollback, HookEvent::PostRollback]).await
+    }
+
+    /// A release that something else made.
+    async fn adopt(&mut self) -> Result<()> {
+        let revision = adopted(self.change).unwrap_or_default();
+        self.findings.revision = revision;
+        self.findings.deployed.retain(|deployed| *deployed != revision);
+        let loaded = self.session.load(&self.findings.release, revision).await?;
+        self.findings.client_side = loaded.release.apply_method != "ssa";
+        let before = self.previous().await?;
+        self.target(&loaded, &before, &[]).await
+    }
+
+    /// The release as it is: for starts, restarts and repairs.
+    async fn present(&mut self) -> Result<()> {
+        let Some(current) = self.current() else {
+            self.gone_shortfall();
+            return Ok(());
+        };
+        self.findings.revision = current;
+        let loaded = self.session.load(&self.findings.release, current).await?;
+        self.findings.client_side = loaded.release.apply_method != "ssa";
+        let found = self.found(loaded.objects(), true);
+        self.findings.objects = found.into_iter().map(|(found, _)| found).collect();
+        Ok(())
+    }
+
+    async fn stop(&mut self) -> Result<()> {
+        self.present().await?;
+        let stuck: Vec<_> = self
+            .findings
+            .objects
+            .iter()
+            .filter(|found| found.node.is_some() && found.object.kind() != "Job")
+            .map(|found| &found.object)
+            .filter(|object| !can_stop(object.resource.group(), object.kind()))
+            .map(ToString::to_string)
+            .collect();
+        if !stuck.is_empty() {
+            let why = format!("these can't be scaled to zero: {}", stuck.join(", "));
+            self.shortfalls.push(shortfall(
+                "stop",
+                why,
+                Some("delete the cluster instead; its claims can be kept"),
+            ));
+        }
+        Ok(())
+    }
+
+    async fn delete(&mut self) -> Result<()> {
+        let Some(newest) = self.known.last().map(|r| r.revision) else { return Ok(()) };
+        self.findings.revision = newest;
+        let mut all: BTreeMap<_, Found> = BTreeMap::new();
+        for loaded in self.previous().await? {
+            for (found, _) in self.found(loaded.objects(), false) {
+                all.entry(found.object.to_string() + found.object.resource.group()).or_insert(found);
+            }
+            if loaded.release.version == newest {
+                self.hooks(&loaded.release, &[HookEvent::PreDelete, HookEvent::PostDelete]);
+            }
+        }
+        let mut objects: Vec<_> = all.into_values().collect();
+        objects.sort_by(|a, b| {
+            manifest::uninstall_rank(a.object.kind()).cmp(&manifest::uninstall_rank(b.object.kind()))
+        });
+        self.findings.objects = objects;
+        // What nobody serves any more can't be deleted either, and is no reason to stop.
+        self.shortfalls.clear();
+        Ok(())
+    }
+
+    /// The revision that is in force: the deployed one, or the newest.
+    fn current(&self) -> Option<u32> {
+        let deployed = self.findings.deployed.last().copied();
+        let newest = self.known.iter().rfind(|r| r.status != ReleaseStatus::Uninstalled).map(|r| r.revision);
+        deployed.or(newest)
+    }
+
+    fn gone_shortfall(&mut self) {
+        let what = format!("release {}", self.findings.release);
+        let why = format!("it is not in the namespace `{}` any more", self.findings.namespace);
+        self.shortfalls.push(shortfall(what, why, Some("delete the cluster and create it again")));
+    }
+
+    /// The revisions whose objects may be there: the deployed one, and the newest if that did not come to be.
+    async fn previous(&self) -> Result<Vec<Arc<Loaded>>> {
+        let newest = self.known.iter().rfind(|r| r.status != ReleaseStatus::Uninstalled).map(|r| r.revision);
+        let wanted: BTreeSet<_> = newest.into_iter().chain(self.findings.deployed.last().copied()).collect();
+        let mut loaded = Vec::new();
+        for revision in wanted {
+            loaded.push(self.session.load(&self.findings.release, revision).await?);
+        }
+        Ok(loaded)
+    }
+
+    /// What a revision wants: its objects, which of them are new, what goes, its hooks, and whether all that may be.
+    async fn target(&mut self, loaded: &Loaded, before: &[Arc<Loaded>], events: &[HookEvent]) -> Result<()> {
+        let mut wanted = self.found(loaded.objects(), true);
+        self.hooks(&loaded.release, events);
+        let old: Vec<Found> = before.iter().flat_map(|loaded| self.found_quietly(loaded.objects())).collect();
+        let was = |object: &ObjectRef| old.iter().any(|old| old.object.is_same(object));
+        self.check_existing(&mut wanted, was).await?;
+        let objects: Vec<_> = wanted.iter().map(|(found, _)| found.clone()).collect();
+        let goes = |old: &&Found| !old.keep && !objects.iter().any(|new| new.object.is_same(&old.object));
+        let mut gone: Vec<Found> = Vec::new();
+        for found in old.iter().filter(goes) {
+            if !gone.iter().any(|known| known.object.is_same(&found.object)) {
+                gone.push(found.clone());
+            }
+        }
+        gone.sort_by(|a, b| {
+            manifest::uninstall_rank(a.object.kind()).cmp(&manifest::uninstall_rank(b.object.kind()))
+        });
+        self.findings.gone = gone;
+        let pairs: Vec<_> = wanted.iter().map(|(found, object)| (found, *object)).collect();
+        let (rights, quotas) = try_join(
+            access::rights(self.session, &self.findings, &pairs),
+            access::quotas(self.session, &self.findings, &pairs),
+        )
+        .await?;
+        self.shortfalls.extend(access::names(&pairs));
+        self.shortfalls.extend(rights);
+        self.shortfalls.extend(quotas);
+        self.findings.objects = objects;
+        Ok(())
+    }
+
+    /// The objects of a manifest in Helm's order, as far as their kinds are served; the others are shortfalls.
+    fn found<'o>(&mut self, objects: &'o [Value], complain: bool) -> Vec<(Found, &'o Value)> {
+        for object in objects.iter().filter(|o| text(o, "/kind") == Some("CustomResourceDefinition")) {
+            self.discovery.add_definition(object);
+        }
+        let mut missing: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+        let mut found: Vec<(Found, &Value)> = Vec::new();
+        for object in objects {
+            let at = |pointer| text(object, pointer).unwrap_or_default();
+            let (version, kind) = (at("/apiVersion"), at("/kind"));
+            match self.discovery.resource(version, kind) {
+                Some(resource) => {
+                    let reference = ObjectRef::of(resource.clone(), object, &self.findings.namespace);
+                    let workload = Workload::of(object);
+                    let node = workload.as_ref().and_then(|workload| self.nodes.node(workload));
+                    found.push((
+                        Found {
+                            object: reference,
+                            create: false,
+                            keep: manifest::is_kept(object),
+                            node,
+                            replicas: workload.and_then(|workload| workload.replicas),
+                        },
+                        object,
+                    ));
+                }
+                None => {
+                    let names = missing.entry((version.to_owned(), kind.to_owned())).or_default();
+                    names.push(at("/metadata/name").to_owned());
+                }
+            }
+        }
+        if complain {
+            for ((version, kind), names) in missing {
+                let served: Vec<_> = self.discovery.versions_of(&kind).collect();
+                let hint = if served.is_empty() {
+                    "install what defines it first, or turn off the part of the chart that asks for it"
+                        .to_owned()
+                } else {
+                    format!("it is served as: {}", served.join(", "))
+                };
+                let what = format!("{version} {kind}");
+                let why = format!("this cluster does not serve it, and {} asks for it", names.join(", "));
+                self.shortfalls.push(shortfall(what, why, Some(&hint)));
+            }
+        }
+        found.sort_by(|(a, _), (b, _)| install_rank(a.object.kind()).cmp(&install_rank(b.object.kind())));
+        found
+    }
+
+    fn found_quietly(&mut self, objects: &[Value]) -> Vec<Found> {
+        self.found(objects, false).into_iter().map(|(found, _)| found).collect()
+    }
+
+    fn hooks(&mut self, release: &Release, events: &[HookEvent]) {
+        let mut hooks: Vec<_> = release.hooks.iter().enumerate().collect();
+        hooks.sort_by(|(_, a), (_, b)| (a.weight, &a.name).cmp(&(b.weight, &b.name)));
+        for (index, hook) in hooks {
+            if !hook.events.iter().any(|event| events.contains(event)) {
+                continue;
+            }
+            let Ok(Some(object)) = manifest::objects(&hook.manifest).map(|o| o.into_iter().next()) else {
+                continue;
+            };
+            let version = text(&object, "/apiVersion").unwrap_or_default();
+            match self.discovery.resource(version, &hook.kind) {
+                Some(resource) => self.findings.hooks.push(FoundHook {
+                    index,
+                    object: ObjectRef::of(resource.clone(), &object, &self.findings.namespace),
+                    events: hook.events.clone(),
+                    deletes: [
+                        crate::release::DeletePolicy::HookSucceeded,
+                        crate::release::DeletePolicy::HookFailed,
+                    ]
+                    .into_iter()
+                    .filter(|policy| hook.deletes(*policy))
+                    .collect(),
+                }),
+                None => {
+                    let why =
+                        format!("this cluster does not serve it, and the hook {} asks for it", hook.name);
+                    self.shortfalls.push(shortfall(format!("{version} {}", hook.kind), why, None));
+                }
+            }
+        }
+    }
+
+    /// Looks which of the objects that the release did not have are there already, and whose they are. Kinds of which
+    /// many objects are wanted are listed, without their content.
+    async fn check_existing(
+        &mut self,
+        wanted: &mut [(Found, &Value)],
+        was: impl Fn(&ObjectRef) -> bool,
+    ) -> Result<()> {
+        const FEW: usize = 3;
+        let mut kinds: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (index, (found, _)) in wanted.iter_mut().enumerate() {
+            if was(&found.object) {
+                continue;
+            }
+            found.create = true;
+            // In a namespace that is yet to be made there is nothing.
+            let in_new = self.findings.new_namespace
+                && found.object.namespace.as_deref() == Some(&self.findings.namespace);
+            if !in_new {
+                kinds
+                    .entry(found.object.resource.path(found.object.namespace.as_deref()))
+                    .or_default()
+                    .push(index);
+            }
+        }
+        let api = self.session.api();
+        let wanted_ref = &*wanted;
+        let lookups = kinds.into_iter().map(|(path, indexes)| {
+            async move {
+                let mut live = Vec::new();
+                if indexes.len() > FEW {
+                    let all = api.list(&path, "", true).await?;
+                    let by_name: BTreeMap<_, _> =
+                        all.iter().filter_map(|o| Some((text(o, "/metadata/name")?, o))).collect();
+                    for index in indexes {
+                        if let Some(object) = by_name.get(wanted_ref[index].0.object.name.as_str()) {
+                            live.push((index, (*object).clone()));
+                        }
+                    }
+                } else {
+                    for index in indexes {
+                        if let Some(object) = api.get(&wanted_ref[index].0.object.path()).await? {
+                            live.push((index, object));
+                        }
+                    }
+                }
+                Ok::<_, Error>(live)
+            }
+            .boxed()
+        });
+        for result in side_by_side(lookups.collect()).await {
+            let live = match result {
+                // Who may not read will be told by the check of rights.
+                Err(error) if error.kind() == provider_core::ErrorKind::Unauthorized => continue,
+                live => live?,
+            };
+            for (index, object) in live {
+                let found = &mut wanted[index].0;
+                match ownership::stranger(&object, &self.findings.release, &self.findings.namespace) {
+                    None => found.create = false,
+                    Some(why) => {
+                        self.shortfalls.push(shortfall(found.object.to_string(), why, Some(ownership::HINT)));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A Secret takes a mebibyte; what is too large is said before anything is done.
+    fn check_size(&mut self, release: &Release) -> Result<()> {
+        let size = encode(release)?.len();
+        if size <= LIMIT {
+            return Ok(());
+        }
+        let largest: Vec<_> = contributors(release)
+            .into_iter()
+            .take(5)
+            .map(|(name, size)| format!("{name} ({} KiB)", size.div_ceil(1024)))
+            .collect();
+        let why = format!(
+            "its record would have {} KiB, and a Secret takes {} KiB; most of it is {}",
+            size.div_ceil(1024),
+            LIMIT / 1024,
+            largest.join(", ")
+        );
+        let hint = "leave what is not needed out of the chart's files, for example with `.helmignore`";
+        self.shortfalls.push(shortfall(format!("release {}", self.findings.release), why, Some(hint)));
+        Ok(())
+    }
+}
