@@ -137,9 +137,6 @@ fn pascal(text: &str) -> String {
             out.push(previous);
         }
     }
-    if shouting && !is_connector(current) {
-        current = unicode::to_lower(current);
-    }
     out.push(current);
     out
 }

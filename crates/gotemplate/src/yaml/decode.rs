@@ -171,7 +171,13 @@ struct Decoder<'n> {
 
 impl Decoder<'_> {
     fn refuse(&mut self, problem: String) {
-        self.refused.get_or_insert(problem);
+        // The value of a key that comes twice is the last one.
+        let key = |problem: &str| problem.split_once(", value: ").map(|(key, _)| key.to_owned());
+        let again =
+            self.refused.as_deref().is_none_or(|first| key(first).is_some() && key(first) == key(&problem));
+        if again {
+            self.refused = Some(problem);
+        }
     }
 
     /// Refuses a text whose aliases stand for far more than is written.

@@ -88,13 +88,17 @@ impl Client {
                     .caused_by(&e)
             })?;
             let text = |name| {
-                let value = answer.headers().get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
+                let value =
+                    answer.headers().get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
                 value.map(str::to_owned)
             };
             if let Some(location) = text(header::LOCATION).filter(|_| answer.status().is_redirection()) {
                 uri = parse(&resolve(&uri, &location))?;
                 if first.scheme_str() == Some("https") && uri.scheme_str() != Some("https") {
-                    return Err(Error::invalid(format!("`{}` leads from HTTPS to plain HTTP", shown(address))));
+                    return Err(Error::invalid(format!(
+                        "`{}` leads from HTTPS to plain HTTP",
+                        shown(address)
+                    )));
                 }
                 continue;
             }
@@ -102,10 +106,19 @@ impl Client {
             let challenges = challenges.filter_map(|value| value.to_str().ok().map(str::to_owned)).collect();
             let (status, link) = (answer.status(), text(header::LINK));
             let body = Limited::new(answer.into_body(), max).collect().await.map_err(|e| {
-                Error::invalid(format!("can't read what `{}` sends, of which {max} bytes are allowed", shown(address)))
-                    .because(e.to_string())
+                Error::invalid(format!(
+                    "can't read what `{}` sends, of which {max} bytes are allowed",
+                    shown(address)
+                ))
+                .because(e.to_string())
             })?;
-            return Ok(Answer { status, body: body.to_bytes().to_vec(), challenges, link, address: uri.to_string() });
+            return Ok(Answer {
+                status,
+                body: body.to_bytes().to_vec(),
+                challenges,
+                link,
+                address: uri.to_string(),
+            });
         }
         Err(Error::invalid(format!("`{}` leads elsewhere more than {MAX_REDIRECTS} times", shown(address))))
     }
@@ -122,8 +135,9 @@ impl Answer {
         match status.as_u16() {
             200 => Ok(self.body),
             404 | 410 => Err(Error::not_found(format!("{what} is not there"))),
-            401 | 403 => Err(Error::unauthorized(message)
-                .hint("log in with `helm registry login` or `helm repo add --username`; the same files are read")),
+            401 | 403 => Err(Error::unauthorized(message).hint(
+                "log in with `helm registry login` or `helm repo add --username`; the same files are read",
+            )),
             429 | 500.. => Err(Error::unavailable(message)),
             _ => Err(Error::invalid(message)),
         }
@@ -142,7 +156,11 @@ fn parse(address: &str) -> Result<Uri> {
 
 /// `reference` as seen from `base`.
 pub(super) fn resolve(base: &Uri, reference: &str) -> String {
-    if reference.starts_with("https://") || reference.starts_with("http://") {
+    // A scheme of its own; one that is not the web's is refused when it is asked for.
+    if reference
+        .split_once("://")
+        .is_some_and(|(scheme, _)| scheme.chars().all(|c| c.is_ascii_alphanumeric()))
+    {
         return reference.to_owned();
     }
     let scheme = base.scheme_str().unwrap_or("https");
@@ -150,11 +168,19 @@ pub(super) fn resolve(base: &Uri, reference: &str) -> String {
     if let Some(rest) = reference.strip_prefix("//") {
         return format!("{scheme}://{rest}");
     }
-    if reference.starts_with('/') {
-        return format!("{scheme}://{authority}{reference}");
-    }
     let directory = base.path().rsplit_once('/').map_or("", |(directory, _)| directory);
-    format!("{scheme}://{authority}{directory}/{reference}")
+    let path =
+        if reference.starts_with('/') { reference.to_owned() } else { format!("{directory}/{reference}") };
+    let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/').skip(1) {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("{scheme}://{authority}/{}{query}", parts.join("/"))
 }
 
 /// An address for messages: what may be secret in it stays out.
@@ -179,6 +205,9 @@ mod tests {
         let base: Uri = "https://a.example:8443/charts/index.yaml".parse().unwrap();
         let check = |reference: &str, want: &str| assert_eq!(resolve(&base, reference), want);
         check("x-1.0.0.tgz", "https://a.example:8443/charts/x-1.0.0.tgz");
+        check("../files/./x.tgz?a=../b", "https://a.example:8443/files/x.tgz?a=../b");
+        check("../../../x", "https://a.example:8443/x");
+        check("file:///etc/passwd", "file:///etc/passwd");
         check("/x.tgz?y", "https://a.example:8443/x.tgz?y");
         check("//b.example/x", "https://b.example/x");
         check("http://c.example/x", "http://c.example/x");

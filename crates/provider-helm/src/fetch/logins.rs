@@ -36,7 +36,10 @@ impl fmt::Debug for Logins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let repositories: Vec<_> = self.repositories.iter().map(|repository| &repository.name).collect();
         let registries: Vec<_> = self.registries.keys().collect();
-        f.debug_struct("Logins").field("registries", &registries).field("repositories", &repositories).finish()
+        f.debug_struct("Logins")
+            .field("registries", &registries)
+            .field("repositories", &repositories)
+            .finish()
     }
 }
 
@@ -65,7 +68,9 @@ impl Logins {
         let registries = set("HELM_REGISTRY_CONFIG").unwrap_or_else(|| config.join("registry/config.json"));
         for path in [docker, registries] {
             if let Some(text) = read(&path)? {
-                logins.add_registries(&text).map_err(|e| e.during(format!("can't read `{}`", path.display())))?;
+                logins
+                    .add_registries(&text)
+                    .map_err(|e| e.during(format!("can't read `{}`", path.display())))?;
             }
         }
         let repositories = set("HELM_REPOSITORY_CONFIG").unwrap_or_else(|| config.join("repositories.yaml"));
@@ -81,7 +86,9 @@ impl Logins {
         for (host, entry) in document["auths"].as_object().into_iter().flatten() {
             let decoded = entry["auth"].as_str().and_then(|auth| STANDARD.decode(auth.trim()).ok());
             let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-            let Some((user, password)) = decoded.as_deref().and_then(|text| text.split_once(':')) else { continue };
+            let Some((user, password)) = decoded.as_deref().and_then(|text| text.split_once(':')) else {
+                continue;
+            };
             let host = host.trim_start_matches("https://").trim_start_matches("http://");
             let host = host.split('/').next().unwrap_or(host);
             let login = Login { user: user.to_owned(), password: password.trim_end_matches('\0').to_owned() };
@@ -108,7 +115,8 @@ impl Logins {
     /// For the registry at `host`.
     pub(super) fn registry(&self, host: &str) -> Option<&Login> {
         // As `docker login` calls its own.
-        let known_as = if host == "registry-1.docker.io" || host == "docker.io" { "index.docker.io" } else { host };
+        let known_as =
+            if host == "registry-1.docker.io" || host == "docker.io" { "index.docker.io" } else { host };
         self.registries.get(host).or_else(|| self.registries.get(known_as))
     }
 
@@ -154,7 +162,8 @@ mod tests {
         let config = home.path().join(".config/helm");
         std::fs::create_dir_all(config.join("registry")).unwrap();
         let auth = STANDARD.encode("ada:se:cret");
-        let registries = format!(r#"{{"auths": {{"r.example:5000": {{"auth": "{auth}"}}, "empty.example": {{}}}}}}"#);
+        let registries =
+            format!(r#"{{"auths": {{"r.example:5000": {{"auth": "{auth}"}}, "empty.example": {{}}}}}}"#);
         std::fs::write(config.join("registry/config.json"), registries).unwrap();
         let repositories = "repositories:\n- {name: a, url: 'https://a.example/charts/', username: u, password: p}\n\
             - {name: b, url: 'https://b.example', username: u, password: p, pass_credentials_all: true}\n";

@@ -205,8 +205,9 @@ fn locked_version(chart: &Chart, dependency: &Dependency) -> Result<String> {
 /// The latest of `versions` that fits what is wanted. What leads to a release counts only where it is asked for.
 fn choose<'a>(versions: impl Iterator<Item = &'a str>, wanted: Option<&str>) -> Result<Option<&'a str>> {
     let wanted = wanted.filter(|wanted| !wanted.is_empty()).unwrap_or("*");
-    let constraint = Constraint::parse(wanted)
-        .map_err(|e| Error::invalid(format!("`{wanted}` is neither a version nor a range of versions")).caused_by(&e))?;
+    let constraint = Constraint::parse(wanted).map_err(|e| {
+        Error::invalid(format!("`{wanted}` is neither a version nor a range of versions")).caused_by(&e)
+    })?;
     let known = versions.filter_map(|text| Some((text, Version::parse(text).ok()?)));
     let known: Vec<_> = known.collect();
     // One that is named in full is meant, whatever a range would say.

@@ -29,7 +29,8 @@ pub(super) async fn fetch(
         version => registry.tag(version).await?,
     };
     let what = format!("the manifest of `{reference}`");
-    let manifest = registry.get(&format!("manifests/{reference}"), MANIFEST, MAX_DOCUMENT).await?.success(&what)?;
+    let manifest =
+        registry.get(&format!("manifests/{reference}"), MANIFEST, MAX_DOCUMENT).await?.success(&what)?;
     if reference.starts_with("sha256:") {
         check_digest(&what, &manifest, &reference)?;
     }
@@ -95,11 +96,15 @@ impl Registry<'_> {
                 }
                 continue;
             }
-            let (true, Some(realm)) = (challenge.scheme.eq_ignore_ascii_case("bearer"), challenge.get("realm")) else {
+            let (true, Some(realm)) =
+                (challenge.scheme.eq_ignore_ascii_case("bearer"), challenge.get("realm"))
+            else {
                 continue;
             };
             if self.scheme() == "https" && !realm.starts_with("https://") {
-                return Err(Error::invalid(format!("the registry wants the password over plain HTTP, at `{realm}`")));
+                return Err(Error::invalid(format!(
+                    "the registry wants the password over plain HTTP, at `{realm}`"
+                )));
             }
             let scope = format!("repository:{}:pull", self.path);
             let scope = challenge.get("scope").unwrap_or(&scope);
@@ -107,7 +112,8 @@ impl Registry<'_> {
             let joint = if realm.contains('?') { '&' } else { '?' };
             let address = format!("{realm}{joint}service={}&scope={}", escape(service), escape(scope));
             let header = login.map(super::logins::Login::header);
-            let answer = self.client.get(&address, "application/json", header.as_deref(), MAX_DOCUMENT).await?;
+            let answer =
+                self.client.get(&address, "application/json", header.as_deref(), MAX_DOCUMENT).await?;
             let token: Value = serde_json::from_slice(&answer.success("a token of the registry")?)
                 .map_err(|e| Error::invalid("the registry's token is no JSON").because(e.to_string()))?;
             let token = token["token"].as_str().or(token["access_token"].as_str());
@@ -135,7 +141,8 @@ impl Registry<'_> {
             // A tag can't hold the `+` of a version.
             tags.extend(names.map(|name| name.replace('_', "+")));
             let next = next.zip(address).map(|(next, base)| resolve(&base, &next));
-            let Some(next) = next.and_then(|next| next.split_once("/tags/").map(|(_, rest)| format!("tags/{rest}")))
+            let Some(next) =
+                next.and_then(|next| next.split_once("/tags/").map(|(_, rest)| format!("tags/{rest}")))
             else {
                 break;
             };
@@ -144,8 +151,11 @@ impl Registry<'_> {
         let wanted = version.unwrap_or("of any number");
         let found = choose(tags.iter().map(String::as_str), version)?;
         found.map(|tag| tag.replace('+', "_")).ok_or_else(|| {
-            Error::not_found(format!("there is no version {wanted}"))
-                .hint(format!("there are {} versions; the latest: {}", tags.len(), latest(&tags)))
+            Error::not_found(format!("there is no version {wanted}")).hint(format!(
+                "there are {} versions; the latest: {}",
+                tags.len(),
+                latest(&tags)
+            ))
         })
     }
 }
@@ -224,7 +234,10 @@ mod tests {
 
     #[test]
     fn pages_are_followed() {
-        assert_eq!(next_page(r#"</v2/a/tags/list?last=x&n=2>; rel="next""#).as_deref(), Some("/v2/a/tags/list?last=x&n=2"));
+        assert_eq!(
+            next_page(r#"</v2/a/tags/list?last=x&n=2>; rel="next""#).as_deref(),
+            Some("/v2/a/tags/list?last=x&n=2")
+        );
         assert_eq!(next_page(r#"</v2/a>; rel="prev""#), None);
         assert_eq!(escape("repository:a/b:pull"), "repository%3Aa%2Fb%3Apull");
     }

@@ -25,16 +25,14 @@ pub(super) async fn fetch(
     let answer =
         client.get(&index_address, "*/*", authorization(&index_address).as_deref(), MAX_INDEX).await?;
     let index = answer.success("the repository's `index.yaml`")?;
-    let index = String::from_utf8(index)
-        .map_err(|_| Error::invalid("the repository's `index.yaml` is not UTF-8"))?;
+    let index =
+        String::from_utf8(index).map_err(|_| Error::invalid("the repository's `index.yaml` is not UTF-8"))?;
     let entry = find(&index, name, version)?;
     // As seen from the repository, whatever the index was answered from.
-    let base: Uri = index_address
-        .parse()
-        .map_err(|e| Error::invalid(format!("`{url}` is no address")).caused_by(&e))?;
+    let base: Uri =
+        index_address.parse().map_err(|e| Error::invalid(format!("`{url}` is no address")).caused_by(&e))?;
     let address = resolve(&base, &entry.url);
-    let answer =
-        client.get(&address, "*/*", authorization(&address).as_deref(), Archive::MAX_PACKED).await?;
+    let answer = client.get(&address, "*/*", authorization(&address).as_deref(), Archive::MAX_PACKED).await?;
     let address = answer.address.split('?').next().unwrap_or_default().to_owned();
     let packed = answer.success(&format!("the archive of version {}", entry.version))?;
     if let Some(digest) = entry.digest {
@@ -72,7 +70,9 @@ fn find(index: &str, name: &str, version: Option<&str>) -> Result<Entry> {
     };
     let entry = entries.iter().find(|entry| version_of(entry) == chosen).unwrap_or(&Value::Null);
     let Some(url) = entry["urls"][0].as_str() else {
-        return Err(Error::invalid(format!("the repository names no archive for version {chosen} of `{name}`")));
+        return Err(Error::invalid(format!(
+            "the repository names no archive for version {chosen} of `{name}`"
+        )));
     };
     let digest = entry["digest"].as_str().filter(|digest| !digest.is_empty()).map(str::to_owned);
     Ok(Entry { version: chosen.to_owned(), url: url.to_owned(), digest })

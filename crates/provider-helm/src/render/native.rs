@@ -109,7 +109,7 @@ impl Natives {
         tera.register_function(STEP, |_: Kwargs, _: &State<'_>| {
             step(1).map(|()| tera::Value::normal_string(""))
         });
-        tera.register_function("range", range);
+        tera.register_function("range", |kwargs: Kwargs, _: &State<'_>| range(&kwargs));
         tera.add_raw_templates(sources.iter().map(|(name, text)| (name.as_str(), metered(text)))).map_err(
             |e| {
                 Error::invalid(format!(
@@ -284,7 +284,7 @@ fn step(steps: usize) -> TeraResult<()> {
 }
 
 /// Tera's own `range`, under the budget.
-fn range(kwargs: Kwargs, _: &State<'_>) -> TeraResult<tera::Value> {
+fn range(kwargs: &Kwargs) -> TeraResult<tera::Value> {
     let start = kwargs.get::<i64>("start")?.unwrap_or_default();
     let end = kwargs.must_get::<i64>("end")?;
     let by = kwargs.get::<i64>("step_by")?.unwrap_or(1);
