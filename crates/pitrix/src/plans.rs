@@ -9,7 +9,7 @@ use crate::{
     print::{Column, Item, column},
     progress::{label, work},
     screen::{Screen, count},
-    shapes::moment,
+    shapes::{LayerView, moment},
     site::Site,
 };
 use engine::{Planned, Terms};
@@ -42,7 +42,7 @@ struct PlanView {
     /// For a move to another version.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<VersionView>,
-    layers: Vec<LayerView>,
+    layers: Vec<LayerView<TaskView>>,
     /// No call is made twice, and equal ones of a layer may merge: so many at most.
     max_calls: usize,
     quota: BTreeMap<String, QuotaView>,
@@ -50,13 +50,6 @@ struct PlanView {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     changes: Vec<ObjectChange>,
     warnings: Vec<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LayerView {
-    name: String,
-    tasks: Vec<TaskView>,
 }
 
 #[derive(Serialize)]

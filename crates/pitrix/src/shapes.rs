@@ -54,3 +54,11 @@ pub(crate) fn word<T: Serialize>(value: &T) -> String {
 pub(crate) fn moment(at: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(at.0).map(|at| format!("{at:.0}")).unwrap_or_default()
 }
+
+/// A layer of a plan, as JSON shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LayerView<T> {
+    pub(crate) name: String,
+    pub(crate) tasks: Vec<T>,
+}

@@ -4,7 +4,7 @@ use crate::{
     print::{Column, Item, column, wide},
     progress::{label, work},
     screen::{Screen, Span},
-    shapes::{ErrorView, moment},
+    shapes::{ErrorView, LayerView, moment},
 };
 use engine::{CallCount, CallState, JobInfo, TaskRow, TaskState, Terms};
 use provider_core::{Plan, Policy, TaskId, Timestamp};
@@ -34,18 +34,11 @@ pub(crate) struct JobView {
     #[serde(skip_serializing_if = "Option::is_none")]
     on_failure: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    layers: Option<Vec<LayerView>>,
+    layers: Option<Vec<LayerView<TaskView>>>,
     #[serde(skip)]
     age: Span,
     #[serde(skip)]
     took: Span,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LayerView {
-    name: String,
-    tasks: Vec<TaskView>,
 }
 
 #[derive(Serialize)]

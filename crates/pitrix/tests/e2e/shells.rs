@@ -1,6 +1,7 @@
 //! What shells and readers of manuals get.
 
-use crate::installation::{Installation, entries};
+use crate::installation::{Installation, entries, said};
+use std::{env, path::Path, process::Command};
 
 #[test]
 fn a_shell_completes_the_names_that_there_are() {
@@ -23,6 +24,59 @@ fn a_shell_completes_the_names_that_there_are() {
     let state = format!("--state={}", elsewhere.display());
     assert_eq!(complete(&[&state, "cluster", "create", "x", "--app", ""]), "");
     assert!(!elsewhere.exists());
+}
+
+/// Takes the completion in as a user does, and completes the last of the words of `line` as the shell would. Each
+/// candidate is a line.
+const BASH: &str = r#"
+source <(pitrix completion bash)
+COMP_WORDS=($LINE "$LAST") COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_TYPE=9
+$(complete -p pitrix | sed -E 's/.*-F ([^ ]+).*/\1/') pitrix "$LAST" "${COMP_WORDS[COMP_CWORD - 1]}"
+printf '%s\n' "${COMPREPLY[@]}"
+"#;
+
+/// The same. What zsh would show goes through `_describe`, the name of an array last.
+const ZSH: &str = r#"
+autoload -U compinit && compinit -u -D
+source <(pitrix completion zsh)
+_describe() { local array=$3; print -l -- ${(P)array%%:*} }
+words=(${=LINE} "$LAST") CURRENT=${#words}
+${_comps[pitrix]}
+"#;
+
+#[test]
+fn completions_work_in_the_shells_themselves() {
+    let here = Installation::new();
+    here.data(&["cluster", "create", "one", "--app", "tiny@1.0.0"]);
+    for (shell, options, script) in [("bash", &["--norc", "-c"], BASH), ("zsh", &["-f", "-c"], ZSH)] {
+        let path = env::var_os("PATH").unwrap();
+        if !env::split_paths(&path).any(|dir| dir.join(shell).exists()) {
+            println!("SKIPPED: {shell} is not installed");
+            continue;
+        }
+        let bin = Path::new(&here.program).parent().unwrap().to_owned();
+        let path = env::join_paths([bin].into_iter().chain(env::split_paths(&path))).unwrap();
+        let complete = |line: &str, last: &str| {
+            let mut command = Command::new(shell);
+            command.args(options).arg(script).env("PATH", &path).env("PITRIX_STATE", here.state());
+            let output = command.env("LINE", line).env("LAST", last).output().unwrap();
+            assert!(output.status.success(), "{shell}: {}", said(&output));
+            let mut words: Vec<_> = String::from_utf8(output.stdout)
+                .unwrap()
+                .lines()
+                .map(|word| word.trim().to_owned())
+                .collect();
+            words.retain(|word| !word.starts_with("--"));
+            words.sort();
+            words.join(" ")
+        };
+        assert_eq!(complete("pitrix cluster", "resi"), "resize", "{shell}");
+        assert_eq!(complete("pitrix cluster describe", ""), "one", "{shell}");
+        assert_eq!(complete("pitrix cluster upgrade one --to", "1"), "1.0.0", "{shell}");
+        assert_eq!(complete("pitrix cluster create two --app", "ti"), "tiny@1.0.0", "{shell}");
+        assert_eq!(complete("pitrix job watch", "j"), "j-1", "{shell}");
+        assert_eq!(complete("pitrix cluster list -o", "y"), "yaml", "{shell}");
+    }
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Each action is struck in its middle, which a service that is held makes certain. What is asked for is there in the
 //! end all the same, or once a person has asked for a retry or a recovery.
 
-use crate::installation::{Installation, assert_success, entries, said, send, until};
+use crate::installation::{Installation, assert_success, entries, send, until};
 use rustix::process::Signal;
-use std::{fs, process::Child};
+use std::process::Child;
 
 /// A life in which every action occurs. Each step is an action and how many nodes are meant to work after it.
 const LIFE: [(&[&str], usize); 14] = [
@@ -29,8 +29,6 @@ enum Target {
     Client,
     Executor,
     Agents,
-    Services,
-    Machine,
 }
 
 impl Target {
@@ -40,14 +38,6 @@ impl Target {
             Self::Client => kill(vec![client]),
             Self::Executor => kill(vec![here.executor().unwrap()]),
             Self::Agents => kill(here.drones()),
-            Self::Services => kill(here.services()),
-            Self::Machine => {
-                // With all that runs on it.
-                let machines = here.state().join("local/instances");
-                kill(here.agents());
-                kill(here.services());
-                fs::remove_dir_all(machines).unwrap();
-            }
         }
     }
 }
@@ -68,7 +58,7 @@ fn live(target: Target) {
         here.until_held();
         target.strike(&here, child.id());
         here.release();
-        bring_back(&here, target, &args, child);
+        bring_back(&here, target, child);
         assert_as_wanted(&here, target, action, nodes);
     }
     assert!(here.agents().is_empty() && here.services().is_empty(), "{target:?}");
@@ -76,35 +66,14 @@ fn live(target: Target) {
 }
 
 /// Does what a person would do about it.
-fn bring_back(here: &Installation, target: Target, args: &[&str], client: Child) {
-    let job = here.json(&["job", "list"])[0]["id"].as_str().unwrap().to_owned();
-    if matches!(target, Target::Services | Target::Machine) {
-        // What is dead will neither answer nor become healthy, so nobody waits until the time for that is over.
-        here.run(&["job", "cancel", &job]);
-    }
+fn bring_back(here: &Installation, target: Target, client: Child) {
     let output = client.wait_with_output().unwrap();
+    let job = here.json(&["job", "list"])[0]["id"].as_str().unwrap().to_owned();
     match target {
         Target::Executor => assert_success(&output),
         Target::Client => drop(here.data(&["job", "watch", &job])),
-        Target::Agents | Target::Services if output.status.success() => {}
+        Target::Agents if output.status.success() => {}
         Target::Agents => drop(here.data(&["job", "retry", &job])),
-        Target::Services | Target::Machine => {
-            let again = |args: &[&str], codes: &[i32]| {
-                let output = here.run(args);
-                let code = output.status.code().unwrap();
-                assert!(codes.contains(&code), "{args:?}: {}", said(&output));
-            };
-            if target == Target::Services {
-                mend(here);
-            }
-            match args[1] {
-                "create" => again(&["cluster", "delete", "one", "--yes"], &[0]),
-                "delete" => {}
-                _ => again(&["cluster", "recover", "one"], &[0]),
-            }
-            // Whether there is something left to do depends on how far it came.
-            again(args, &[0, 5]);
-        }
     }
 }
 
@@ -149,14 +118,4 @@ fn whatever_is_under_way_goes_on_when_the_executor_is_killed() {
 #[test]
 fn whatever_is_under_way_can_be_brought_to_its_end_when_agents_are_killed() {
     live(Target::Agents);
-}
-
-#[test]
-fn whatever_is_under_way_can_be_brought_to_its_end_when_services_are_killed() {
-    live(Target::Services);
-}
-
-#[test]
-fn whatever_is_under_way_can_be_brought_to_its_end_when_machines_are_gone() {
-    live(Target::Machine);
 }

@@ -1,6 +1,6 @@
 //! Bringing reality back to the record: no more than was found to be missing.
 
-use super::layers::{await_healthy, push_metadata};
+use super::layers::{await_healthy, mount, push_metadata};
 use super::life::{around, machines};
 use super::nodes::{NodeView, those, wanted};
 use super::services::restarts;
@@ -30,9 +30,14 @@ pub(super) fn recover(change: &Change, facts: &Facts) -> Result<Vec<Layer>> {
     let health = |node: &NodeView<'_>| found(*node).and_then(|found| found.health.as_ref());
     let ill = those(&up, |node| health(node).is_some_and(|health| health.started && !health.healthy));
     let idle = those(&up, |node| health(node).is_some_and(|health| !health.started));
+    // Where the application is down, a job that was cut short may have unmounted what it did not come to detach.
+    let unmounted = [those(&down, |node| !node.is_fresh()), idle.clone()].concat();
     let mut layers = Vec::new();
-    if !down.is_empty() {
+    if down.is_empty() {
+        layers.push(mount(&unmounted));
+    } else {
         layers = machines(&down, facts.needs_frontgate);
+        layers.push(mount(&unmounted));
         let has_news = down.iter().any(NodeView::tells_its_peers);
         layers.push(push_metadata(&those(&nodes, |node| has_news || !node.is_fresh())));
     }

@@ -421,17 +421,20 @@ fn recover_does_what_was_found_to_be_missing_and_no_more() {
     await health: a-3
     ");
     assert_snapshot!(recover(&[("a-3", seen(InstanceState::Running, false, false))]), @r"
+    mount volumes: a-3-d0
     start: `start.sh` a-3
     await health: a-3
     ");
     assert_snapshot!(recover(&[("a-3", silent(InstanceState::Running))]), @r"
     start instances: a-3
+    mount volumes: a-3-d0
     push metadata: a-1..3
     start: `start.sh` a-3
     await health: a-3
     ");
     assert_snapshot!(recover(&[("a-3", silent(InstanceState::Stopped))]), @r"
     start instances: a-3
+    mount volumes: a-3-d0
     push metadata: a-1..3
     start: `start.sh` a-3
     await health: a-3
