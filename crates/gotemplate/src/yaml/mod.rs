@@ -9,10 +9,12 @@
 
 mod decode;
 mod error;
+mod order;
 mod parser;
 mod resolve;
 mod scalars;
 mod scanner;
+mod token;
 mod write;
 
 pub use error::Error;
