@@ -378,3 +378,30 @@ impl Condition {
 pub fn satisfies(constraint: &str, version: &str) -> Result<bool, Error> {
     Ok(Constraint::parse(constraint)?.accepts(&Version::parse(version)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constraints_accept_what_helm_accepts() {
+        fn check(constraint: &str, version: &str, accepted: bool) {
+            assert_eq!(satisfies(constraint, version), Ok(accepted), "{constraint} {version}");
+        }
+        check(">= 1.19-0", "v1.20.0-gke.100", true);
+        check(">= 1.19", "v1.20.0-gke.100", false);
+        check("1.x || >=2.5.0 || 5.0.0 - 7.2.3", "6.1.0", true);
+        check("~1.2.3", "1.3.0", false);
+        check("^0.2", "0.2.9", true);
+        check("*", "1.0.0-beta", false);
+        check(">1.0, <2", "1.5", true);
+    }
+
+    #[test]
+    fn what_is_no_version_is_refused_in_the_words_of_helm() {
+        let error = |text: &str| Version::parse(text).unwrap_err().to_string();
+        assert_eq!(error("latest"), "invalid semantic version");
+        assert_eq!(error("1.2.3-01"), "version segment starts with 0");
+        assert_eq!(Constraint::parse("abc").unwrap_err().to_string(), "improper constraint: \"abc\"");
+    }
+}

@@ -1,6 +1,8 @@
 //! One-line templates of every function with what the real Helm makes of them. `PITRIX_HELM=path/to/helm` compares the
 //! table with it once more, `PITRIX_RECORD=1` beside it writes the table anew.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};

@@ -1,6 +1,6 @@
 //! Functions that are asked for too much, and texts that are none of what they read.
 
-use std::time::Instant;
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use gotemplate::{ErrorKind, FixedHost, Functions, Limits, Templates};
 use proptest::prelude::*;
@@ -17,10 +17,8 @@ fn render(template: &str, data: &serde_json::Value) -> Result<String, gotemplate
 #[test]
 fn functions_that_make_much_are_ended_by_a_limit() {
     fn check(template: &str) {
-        let begun = Instant::now();
         let error = render(template, &json!({})).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Limit, "{template}: {error}");
-        assert!(begun.elapsed().as_secs() < 60, "{template} takes {:?}", begun.elapsed());
     }
     check(r#"{{ repeat 1000000000 "x" }}"#);
     check(r#"{{ repeat 9223372036854775807 "xy" }}"#);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::scanner::Mark;
+use super::token::Mark;
 
 /// Who found the error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,10 +9,12 @@
 
 mod decode;
 mod error;
+mod order;
 mod parser;
 mod resolve;
 mod scalars;
 mod scanner;
+mod token;
 mod write;
 
 pub use error::Error;
@@ -83,5 +85,51 @@ pub(crate) fn number_node(json: &str) -> Node {
         resolve::Scalar::Unsigned(number) => Node::Unsigned(number),
         resolve::Scalar::Float(number) => Node::Float(number),
         _ => Node::Text(json.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_keep_their_kind_or_all_become_floats() {
+        let text = "a: 20230101\nb: 1.0\nc: 18446744073709551615\nd: 0x10\ne: [1, 1e3]\n";
+        let value = parse(text).unwrap();
+        assert_eq!(value, json!({"a": 20_230_101, "b": 1.0, "c": u64::MAX, "d": 16, "e": [1, 1000.0]}));
+        let floats = parse_as_floats(text).unwrap();
+        assert_eq!(floats["a"], json!(20_230_101.0));
+        assert_eq!(floats["e"], json!([1.0, 1000.0]));
+    }
+
+    #[test]
+    fn documents_are_read_one_or_all() {
+        let text = "a: 1\n---\n# nothing\n---\n- b\n...\n";
+        assert_eq!(parse(text).unwrap(), json!({"a": 1}));
+        assert_eq!(parse_all(text).unwrap(), [json!({"a": 1}), json!(null), json!(["b"])]);
+        assert_eq!(parse("").unwrap(), json!(null));
+        assert_eq!(parse_all("").unwrap(), Vec::<Value>::new());
+    }
+
+    #[test]
+    fn a_key_that_comes_twice_counts_last_or_is_refused() {
+        let text = "a: 1\nb: 2\na: 3\n";
+        assert_eq!(parse(text).unwrap(), json!({"a": 3, "b": 2}));
+        let error = parse_strict(text).unwrap_err();
+        assert_eq!(error.line(), Some(3));
+        assert_eq!(error.helm_text(), "yaml: unmarshal errors:\n  line 3: key \"a\" already set in map");
+    }
+
+    #[test]
+    fn errors_say_where_they_are() {
+        fn check(text: &str, shown: &str) {
+            assert_eq!(parse(text).unwrap_err().to_string(), shown, "{text}");
+        }
+        check("a: b: c", "line 1, column 5: mapping values are not allowed in this context");
+        check("a:\n  - b\n c: d\n", "line 3, column 2: did not find expected key");
+        check("a: *x", "unknown anchor 'x' referenced");
+        check("a: \u{1}", "control characters are not allowed");
     }
 }

@@ -1,7 +1,8 @@
 //! From tokens to events: the grammar.
 
 use super::error::{Error, Stage};
-use super::scanner::{Mark, Scanner, Spanned, Token};
+use super::scanner::Scanner;
+use super::token::{Mark, Spanned, Token};
 
 /// What a document consists of, in order.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,8 @@
 //! Scalars, directives, anchors and tags: the tokens that are more than an indicator.
 
 use super::error::Error;
-use super::scanner::{Mark, Scanner, Token};
+use super::scanner::Scanner;
+use super::token::{Mark, Token};
 
 /// A line folding in progress: what came between two words.
 #[derive(Default)]
