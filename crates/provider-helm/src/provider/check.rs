@@ -6,14 +6,14 @@ use super::{
     parse::NodeNames,
 };
 use crate::{
-    api::{Discovery, ObjectRef},
+    api::{Discovery, ObjectRef, group_of},
     calls::{Basis, can_stop},
     manifest::{self, Workload, install_rank, text},
     ownership,
     release::{HISTORY, LIMIT, Release, ReleaseStatus, Revision, contributors, encode, stale},
     render::HookEvent,
     session::{Loaded, Session, side_by_side},
-    source,
+    source, status,
 };
 use futures_util::{
     FutureExt,
@@ -49,6 +49,13 @@ pub(super) async fn check(session: &Session, change: &Change) -> Result<Facts> {
 pub(super) fn adopted(change: &Change) -> Option<u32> {
     let revision = change.after.conf.get("adopt")?.as_u64().and_then(|n| u32::try_from(n).ok())?;
     (change.action == Action::CreateCluster).then_some(revision)
+}
+
+/// Whether an object has a state to wait for. A Service has one only where it is given an address from outside.
+fn is_awaited(object: &Value) -> bool {
+    let at = |pointer| text(object, pointer).unwrap_or_default();
+    let (group, kind) = (group_of(at("/apiVersion")), at("/kind"));
+    status::is_awaited(group, kind) && (kind != "Service" || at("/spec/type") == "LoadBalancer")
 }
 
 /// How long a runtime waits for objects: its label, or what Helm waits.
@@ -372,6 +379,7 @@ impl<'a> Check<'a> {
                             object: reference,
                             create: false,
                             keep: manifest::is_kept(object),
+                            awaited: node.is_some() || is_awaited(object),
                             node,
                             replicas: workload.and_then(|workload| workload.replicas),
                         },
@@ -446,7 +454,7 @@ impl<'a> Check<'a> {
         wanted: &mut [(Found, &Value)],
         was: impl Fn(&ObjectRef) -> bool,
     ) -> Result<()> {
-        const FEW: usize = 3;
+        const FEW: usize = 1;
         let mut kinds: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (index, (found, _)) in wanted.iter_mut().enumerate() {
             if was(&found.object) {

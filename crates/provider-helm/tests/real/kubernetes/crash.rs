@@ -192,8 +192,7 @@ fn after_a_crash_at_any_boundary_the_next_executor_comes_to_the_same_end() {
     let every = env::var("PITRIX_CRASH_EVERY").ok().and_then(|n| n.parse().ok());
     let only = env::var("PITRIX_CRASH_CASE").unwrap_or_default();
     let lines: Vec<String> = std::thread::scope(|scope| {
-        let cases =
-            CASES.iter().enumerate().filter(|(_, case)| case.name.starts_with(&only));
+        let cases = CASES.iter().enumerate().filter(|(_, case)| case.name.starts_with(&only));
         let cases = cases.map(|(index, case)| scope.spawn(move || enumerate(index, case, every)));
         let cases: Vec<_> = cases.collect();
         cases.into_iter().map(|case| case.join().expect("the case holds")).collect()
