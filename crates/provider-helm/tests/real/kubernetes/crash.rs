@@ -94,13 +94,15 @@ fn live<T>(stop: &Stop, work: impl Future<Output = T>) -> Option<T> {
 }
 
 fn carry_out(world: &World, stop: &Stop, request: &Request) -> Result<JobInfo> {
-    let earlier = live(&Stop::never(), async { jobs(world).await.map(|jobs| jobs.len()) })
+    let newest = |jobs: &[JobInfo]| jobs.first().map(|job| job.id.clone());
+    let earlier = live(&Stop::never(), async { jobs(world).await.map(|jobs| newest(&jobs)) })
         .expect("no crash is planned")?;
     loop {
         let ended = live(stop, async {
             let control = world.control().await;
-            // A request whose acceptance crashed is made again, as its sender would.
-            if control.store.jobs(None).await?.len() == earlier {
+            // A request whose acceptance crashed is made again, as its sender would. What a cluster that is ceased
+            // leaves is its last job alone.
+            if newest(&control.store.jobs(None).await?) == earlier {
                 control.submit(request).await?;
             }
             world.execute(&control).await?;
