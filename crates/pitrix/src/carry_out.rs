@@ -78,8 +78,7 @@ async fn aftermath(site: &Site, screen: &Screen, work: &JobWork, cluster: &Clust
     }
     if is_for_people
         && matches!(work.info.action, ActionKind::CreateCluster | ActionKind::UpgradeCluster)
-        && let Some(details) = live::details(site, cluster).await?
-        && let Some(notes) = live::notes(&details)
+        && let Some(notes) = live::notes_of(site, cluster).await?
     {
         screen.data(&format!("{notes}\n"))?;
     }

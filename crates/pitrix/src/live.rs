@@ -52,6 +52,18 @@ pub(crate) async fn details(site: &Site, cluster: &Cluster) -> Outcome<Option<Cl
     Ok(Some(provider.interface.describe_cluster_details(&look, cluster).await?))
 }
 
+/// What the application of a cluster tells its users; none where it has nothing to tell.
+///
+/// # Errors
+/// What the provider answered.
+pub(crate) async fn notes_of(site: &Site, cluster: &Cluster) -> Outcome<Option<String>> {
+    let (look, provider) = site.control.visit(cluster).await?;
+    match &provider.live {
+        Some(live) => Ok(live.notes(&look, cluster).await?),
+        None => Ok(None),
+    }
+}
+
 /// The objects of a cluster, a table for each kind. Notes are texts, and come elsewhere.
 pub(crate) fn details_sheet(screen: &Screen, details: &ClusterDetails) -> String {
     let mut text = String::new();

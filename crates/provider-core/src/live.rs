@@ -23,6 +23,9 @@ pub trait Live: Send + Sync + 'static {
     /// `NotFound` when there is no such revision, naming those that there are.
     async fn revision(&self, cx: &Look, cluster: &Cluster, revision: Option<u32>) -> Result<ParsedCluster>;
 
+    /// What the application tells its users, as it is now; none when it tells nothing.
+    async fn notes(&self, cx: &Look, cluster: &Cluster) -> Result<Option<String>>;
+
     /// The revisions that are kept, the oldest first.
     async fn history(&self, cx: &Look, cluster: &Cluster) -> Result<Vec<RevisionInfo>>;
 }

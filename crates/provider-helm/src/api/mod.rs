@@ -199,7 +199,7 @@ impl Api {
             self.request(Method::DELETE, path, "application/json", Some(("application/json", &body))).await;
         match sent {
             // What still has to be finished comes back as it is.
-            Ok(answer) => Ok(answer.get("kind").is_some_and(|kind| kind == "Status")),
+            Ok(answer) => Ok(is_gone(&answer)),
             Err(error) if is_not_found(&error) => Ok(true),
             Err(error) => Err(classify(format!("deleting {}", last_part(path)), &error)),
         }
@@ -238,6 +238,14 @@ impl Api {
 const APPLY: &str = "application/apply-patch+yaml";
 const MERGE: &str = "application/merge-patch+json";
 const JSON_PATCH: &str = "application/json-patch+json";
+
+/// Whether nothing is left of what was deleted. Some kinds answer with the object that was.
+fn is_gone(answer: &Value) -> bool {
+    let metadata = answer.get("metadata");
+    let has = |key| metadata.and_then(|metadata| metadata.get(key)).is_some_and(|value| !value.is_null());
+    answer.get("kind").is_some_and(|kind| kind == "Status")
+        || !(has("finalizers") || has("deletionTimestamp"))
+}
 
 fn is_not_found(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)

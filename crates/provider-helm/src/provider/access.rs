@@ -84,6 +84,19 @@ pub(super) async fn rights(
             _ => open.push(right),
         }
     }
+    // Only bindings for the whole cluster grant paths that are no resources: whoever has them all is its administrator.
+    let all = ["nonResourceURLs", "verbs"];
+    let is_all = |rule: &Value| {
+        all.iter().all(|key| {
+            rule.get(key).and_then(Value::as_array).is_some_and(|v| v.iter().any(|one| one == "*"))
+        })
+    };
+    let paths = review.pointer("/status/nonResourceRules").and_then(Value::as_array);
+    if paths.is_some_and(|rules| rules.iter().any(is_all))
+        && rules.iter().any(|rule| grants(rule, "*", "*", "*"))
+    {
+        open.clear();
+    }
     if open.len() > 1 && may(session, &("*", "*".into(), "*".into(), None)).await? {
         open.clear();
     }

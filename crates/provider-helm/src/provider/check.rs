@@ -6,19 +6,15 @@ use super::{
     parse::NodeNames,
 };
 use crate::{
-    api::{Discovery, ObjectRef},
+    api::{Discovery, ObjectRef, group_of},
     calls::{Basis, can_stop},
     manifest::{self, Workload, install_rank, text},
-    ownership,
-    release::{HISTORY, LIMIT, Release, ReleaseStatus, Revision, contributors, encode, stale},
+    release::{HISTORY, Release, ReleaseStatus, Revision, stale},
     render::HookEvent,
-    session::{Loaded, Session, side_by_side},
-    source,
+    session::{Loaded, Session},
+    source, status,
 };
-use futures_util::{
-    FutureExt,
-    future::{try_join, try_join3},
-};
+use futures_util::future::{try_join, try_join3};
 use provider_core::{Action, Change, ClusterStatus, Error, Facts, Result, Shortfall, Zone};
 use serde_json::Value;
 use std::{
@@ -49,6 +45,13 @@ pub(super) async fn check(session: &Session, change: &Change) -> Result<Facts> {
 pub(super) fn adopted(change: &Change) -> Option<u32> {
     let revision = change.after.conf.get("adopt")?.as_u64().and_then(|n| u32::try_from(n).ok())?;
     (change.action == Action::CreateCluster).then_some(revision)
+}
+
+/// Whether an object has a state to wait for. A Service has one only where it is given an address from outside.
+fn is_awaited(object: &Value) -> bool {
+    let at = |pointer| text(object, pointer).unwrap_or_default();
+    let (group, kind) = (group_of(at("/apiVersion")), at("/kind"));
+    status::is_awaited(group, kind) && (kind != "Service" || at("/spec/type") == "LoadBalancer")
 }
 
 /// How long a runtime waits for objects: its label, or what Helm waits.
@@ -372,6 +375,7 @@ impl<'a> Check<'a> {
                             object: reference,
                             create: false,
                             keep: manifest::is_kept(object),
+                            awaited: node.is_some() || is_awaited(object),
                             node,
                             replicas: workload.and_then(|workload| workload.replicas),
                         },
@@ -437,95 +441,5 @@ impl<'a> Check<'a> {
                 }
             }
         }
-    }
-
-    /// Looks which of the objects that the release did not have are there already, and whose they are. Kinds of which
-    /// many objects are wanted are listed, without their content.
-    async fn check_existing(
-        &mut self,
-        wanted: &mut [(Found, &Value)],
-        was: impl Fn(&ObjectRef) -> bool,
-    ) -> Result<()> {
-        const FEW: usize = 3;
-        let mut kinds: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (index, (found, _)) in wanted.iter_mut().enumerate() {
-            if was(&found.object) {
-                continue;
-            }
-            found.create = true;
-            // In a namespace that is yet to be made there is nothing.
-            let in_new = self.findings.new_namespace
-                && found.object.namespace.as_deref() == Some(&self.findings.namespace);
-            if !in_new {
-                kinds
-                    .entry(found.object.resource.path(found.object.namespace.as_deref()))
-                    .or_default()
-                    .push(index);
-            }
-        }
-        let api = self.session.api();
-        let wanted_ref = &*wanted;
-        let lookups = kinds.into_iter().map(|(path, indexes)| {
-            async move {
-                let mut live = Vec::new();
-                if indexes.len() > FEW {
-                    let all = api.list(&path, "", true).await?;
-                    let by_name: BTreeMap<_, _> =
-                        all.iter().filter_map(|o| Some((text(o, "/metadata/name")?, o))).collect();
-                    for index in indexes {
-                        if let Some(object) = by_name.get(wanted_ref[index].0.object.name.as_str()) {
-                            live.push((index, (*object).clone()));
-                        }
-                    }
-                } else {
-                    for index in indexes {
-                        if let Some(object) = api.get(&wanted_ref[index].0.object.path()).await? {
-                            live.push((index, object));
-                        }
-                    }
-                }
-                Ok::<_, Error>(live)
-            }
-            .boxed()
-        });
-        for result in side_by_side(lookups.collect()).await {
-            let live = match result {
-                // Who may not read will be told by the check of rights.
-                Err(error) if error.kind() == provider_core::ErrorKind::Unauthorized => continue,
-                live => live?,
-            };
-            for (index, object) in live {
-                let found = &mut wanted[index].0;
-                match ownership::stranger(&object, &self.findings.release, &self.findings.namespace) {
-                    None => found.create = false,
-                    Some(why) => {
-                        self.shortfalls.push(shortfall(found.object.to_string(), why, Some(ownership::HINT)));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A Secret takes a mebibyte; what is too large is said before anything is done.
-    fn check_size(&mut self, release: &Release) -> Result<()> {
-        let size = encode(release)?.len();
-        if size <= LIMIT {
-            return Ok(());
-        }
-        let largest: Vec<_> = contributors(release)
-            .into_iter()
-            .take(5)
-            .map(|(name, size)| format!("{name} ({} KiB)", size.div_ceil(1024)))
-            .collect();
-        let why = format!(
-            "its record would have {} KiB, and a Secret takes {} KiB; most of it is {}",
-            size.div_ceil(1024),
-            LIMIT / 1024,
-            largest.join(", ")
-        );
-        let hint = "leave what is not needed out of the chart's files, for example with `.helmignore`";
-        self.shortfalls.push(shortfall(format!("release {}", self.findings.release), why, Some(hint)));
-        Ok(())
     }
 }

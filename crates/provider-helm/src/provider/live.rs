@@ -8,7 +8,7 @@ use super::{
 use crate::{
     calls::{Basis, apply_over},
     release::{Release, ReleaseStatus, Revision},
-    session::{Loaded, Session, side_by_side},
+    session::{Loaded, Session, release_in, side_by_side},
     source,
 };
 use async_trait::async_trait;
@@ -81,7 +81,7 @@ impl Live for Kubernetes {
                 let at = |pointer| crate::manifest::text(object, pointer).unwrap_or_default();
                 let resource = discovery.resource(at("/apiVersion"), at("/kind"))?.clone();
                 let object = crate::api::ObjectRef::of(resource, object, session.namespace());
-                Some(Found { object, create: false, keep: false, node: None, replicas: None })
+                Some(Found { object, create: false, keep: false, awaited: false, node: None, replicas: None })
             })
             .collect();
         let changes = tried(&session, &objects, &loaded).await?;
@@ -117,6 +117,15 @@ impl Live for Kubernetes {
             conf.insert("revision".into(), found.revision.into());
         }
         Ok(parsed)
+    }
+
+    async fn notes(&self, cx: &Look, cluster: &Cluster) -> Result<Option<String>> {
+        let session = self.session(cx).await?;
+        let query = format!("labelSelector=owner%3Dhelm,status%3Ddeployed,name%3D{}", cluster.spec.name);
+        let secrets = session.api().list(&session.secrets_path(), &query, false).await?;
+        let Some(secret) = secrets.last() else { return Ok(None) };
+        let notes = release_in(secret)?.info.notes;
+        Ok(Some(notes.trim().to_owned()).filter(|notes| !notes.is_empty()))
     }
 
     async fn history(&self, cx: &Look, cluster: &Cluster) -> Result<Vec<RevisionInfo>> {

@@ -4,6 +4,7 @@ mod access;
 mod check;
 mod details;
 mod diff;
+mod existing;
 mod explain;
 mod findings;
 mod live;

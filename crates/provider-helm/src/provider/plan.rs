@@ -10,7 +10,6 @@ use crate::{
     manifest::{Phase, install_phase},
     release::{DeletePolicy, ReleaseStatus},
     render::HookEvent,
-    status::is_awaited,
 };
 use provider_core::{Action, Change, ClusterStatus, Error, Facts, Layer, Plan, Result};
 
@@ -296,9 +295,7 @@ impl Frame<'_> {
 
     /// Waits for everything that can be anything but ready.
     fn await_all(&self, fails_release: bool) -> Result<Layer> {
-        let awaited = self.findings.objects.iter().filter(|found| {
-            is_awaited(found.object.resource.group(), found.object.kind()) || found.node.is_some()
-        });
+        let awaited = self.findings.objects.iter().filter(|found| found.awaited);
         let tasks = awaited.map(|found| self.await_one(found, fails_release));
         Ok(layer("await readiness", tasks.collect::<Result<_>>()?))
     }
