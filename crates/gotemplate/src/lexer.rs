@@ -207,7 +207,7 @@ impl<'a> Lexer<'a> {
                 '|' => self.emit(TokenKind::Pipe, start),
                 '"' => self.quoted(start, '"', TokenKind::String, "unterminated quoted string")?,
                 '\'' => {
-                    self.quoted(start, '\'', TokenKind::CharConstant, "unterminated character constant")?
+                    self.quoted(start, '\'', TokenKind::CharConstant, "unterminated character constant")?;
                 }
                 '`' => {
                     let Some(end) = self.rest().find('`') else {
@@ -252,11 +252,8 @@ impl<'a> Lexer<'a> {
         while let Some((at, char)) = chars.next() {
             match char {
                 '\n' => break,
-                '\\' => {
-                    if chars.next().is_none_or(|(_, escaped)| escaped == '\n') {
-                        break;
-                    }
-                }
+                '\\' if chars.next().is_none_or(|(_, escaped)| escaped == '\n') => break,
+                '\\' => {}
                 _ if char == quote => {
                     self.position += at + 1;
                     self.emit(kind, start);

@@ -52,7 +52,7 @@ pub(crate) fn is_empty(list: &List) -> bool {
 type Failure = (String, usize);
 
 /// How a list of nodes ended.
-enum End {
+enum Close {
     End,
     /// `else` with the offset of its action; what follows in the action is not read yet.
     Else(usize),
@@ -118,12 +118,10 @@ impl<'a> Parser<'a> {
 
     fn source(&mut self) -> Result<List, Failure> {
         let mut main = List::new();
-        loop {
-            match self.list(&mut main, true)? {
-                End::Eof => return Ok(main),
-                End::End => return self.stray("{{end}}"),
-                End::Else(_) => return self.stray("{{else}}"),
-            }
+        match self.list(&mut main, true)? {
+            Close::Eof => Ok(main),
+            Close::End => self.stray("{{end}}"),
+            Close::Else(_) => self.stray("{{else}}"),
         }
     }
 
@@ -133,12 +131,12 @@ impl<'a> Parser<'a> {
     }
 
     /// Nodes up to an `end`, an `else` or the end of the source.
-    fn list(&mut self, nodes: &mut List, top: bool) -> Result<End, Failure> {
+    fn list(&mut self, nodes: &mut List, top: bool) -> Result<Close, Failure> {
         loop {
             let token = self.advance();
             match token.kind {
                 TokenKind::Text => nodes.push(Node::Text(token.text.into())),
-                TokenKind::Eof if top => return Ok(End::Eof),
+                TokenKind::Eof if top => return Ok(Close::Eof),
                 TokenKind::Eof => return Err(("unexpected EOF".to_owned(), token.offset)),
                 TokenKind::LeftDelimiter => {
                     self.skip_space();
@@ -151,11 +149,11 @@ impl<'a> Parser<'a> {
                         "define" if top => self.define()?,
                         "end" => {
                             self.expect(TokenKind::RightDelimiter, "end")?;
-                            return Ok(End::End);
+                            return Ok(Close::End);
                         }
-                        "else" => return Ok(End::Else(word.offset)),
+                        "else" => return Ok(Close::Else(word.offset)),
                         "if" | "with" => {
-                            nodes.push(self.nested(word.offset, |parser| parser.branch(&word.text))?)
+                            nodes.push(self.nested(word.offset, |parser| parser.branch(&word.text))?);
                         }
                         "range" => nodes.push(self.nested(word.offset, Parser::range)?),
                         "block" => nodes.push(self.nested(word.offset, Parser::block)?),
@@ -190,8 +188,8 @@ impl<'a> Parser<'a> {
         self.expect(TokenKind::RightDelimiter, "else")?;
         let mut nodes = List::new();
         match self.list(&mut nodes, false)? {
-            End::Else(offset) => Err(("expected end; found {{else}}".to_owned(), offset)),
-            End::End | End::Eof => Ok(nodes),
+            Close::Else(offset) => Err(("expected end; found {{else}}".to_owned(), offset)),
+            Close::End | Close::Eof => Ok(nodes),
         }
     }
 
@@ -202,7 +200,7 @@ impl<'a> Parser<'a> {
             let mut body = List::new();
             let end = self.list(&mut body, false)?;
             arms.push(Arm { pipe, with: word == "with", body });
-            let End::Else(_) = end else {
+            let Close::Else(_) = end else {
                 return Ok(Node::Branch { arms, otherwise: None });
             };
             self.skip_space();
@@ -220,8 +218,8 @@ impl<'a> Parser<'a> {
         let end = self.list(&mut body, false)?;
         self.ranges -= 1;
         let otherwise = match end {
-            End::Else(_) => Some(self.otherwise()?),
-            End::End | End::Eof => None,
+            Close::Else(_) => Some(self.otherwise()?),
+            Close::End | Close::Eof => None,
         };
         Ok(Node::Range { pipe, body, otherwise })
     }
@@ -257,7 +255,7 @@ impl<'a> Parser<'a> {
         let variables = std::mem::replace(&mut self.variables, vec!["$".into()]);
         let ranges = std::mem::take(&mut self.ranges);
         let mut body = List::new();
-        if let End::Else(offset) = self.list(&mut body, false)? {
+        if let Close::Else(offset) = self.list(&mut body, false)? {
             return Err((format!("unexpected {{{{else}}}} in {context}"), offset));
         }
         self.variables = variables;

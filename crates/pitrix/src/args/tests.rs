@@ -126,8 +126,13 @@ fn no_argument_takes_a_secret() {
     fn walk(command: &clap::Command) {
         for argument in command.get_arguments() {
             let name = argument.get_id().as_str();
-            let is_source =
-                ["credential_file", "credential_text", "credential_env", "credential_command", "ask_credential"];
+            let is_source = [
+                "credential_file",
+                "credential_text",
+                "credential_env",
+                "credential_command",
+                "ask_credential",
+            ];
             // Public keys, in files.
             let is_source = [&is_source[..], &["key_file"]].concat();
             let sounds_secret =

@@ -1,7 +1,5 @@
 //! Charts that nobody should have to trust: each is refused with a reason, in little time and memory.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
 use flate2::{Compression, write::GzEncoder};
 use gotemplate::{FixedHost, Limits};
 use provider_core::Error;

@@ -8,6 +8,6 @@ mod trouble;
 mod witness;
 mod world;
 
-pub use chart::{Piece, chart};
-pub use witness::Witness;
-pub use world::World;
+pub(crate) use chart::{Piece, chart};
+pub(crate) use witness::Witness;
+pub(crate) use world::World;

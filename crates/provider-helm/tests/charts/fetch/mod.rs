@@ -1,7 +1,5 @@
 //! Charts fetched from servers: small ones in this process, and a real registry where there is one.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
 mod kubernetes;
 mod server;
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::{env, path::PathBuf, process::Command};
 
 /// What asks the cluster without us.
-pub struct Witness {
+pub(crate) struct Witness {
     helm: Option<PathBuf>,
     kubectl: PathBuf,
     kubeconfig: PathBuf,
@@ -13,14 +13,14 @@ pub struct Witness {
 
 impl Witness {
     /// A witness in `namespace`.
-    pub fn new(kubeconfig: PathBuf, namespace: &str) -> Self {
+    pub(crate) fn new(kubeconfig: PathBuf, namespace: &str) -> Self {
         let kubectl = env::var_os("PITRIX_KUBECTL").map_or_else(|| PathBuf::from("kubectl"), PathBuf::from);
         let helm = env::var_os("PITRIX_HELM").map(PathBuf::from);
         Self { helm, kubectl, kubeconfig, namespace: namespace.to_owned() }
     }
 
     /// Runs Helm; none without it.
-    pub fn helm(&self, arguments: &[&str]) -> Option<Result<String, String>> {
+    pub(crate) fn helm(&self, arguments: &[&str]) -> Option<Result<String, String>> {
         let helm = self.helm.as_ref()?;
         let home = tempfile::tempdir().expect("a directory can be made");
         let output = Command::new(helm)
@@ -37,7 +37,7 @@ impl Witness {
     }
 
     /// What Helm says of all revisions: number, status and description of each.
-    pub fn history(&self, release: &str) -> Option<Vec<(u64, String)>> {
+    pub(crate) fn history(&self, release: &str) -> Option<Vec<(u64, String)>> {
         let json = self.helm(&["history", release, "-o", "json"])?.expect("there is a history");
         let list: Value = serde_json::from_str(&json).expect("it is JSON");
         let revisions = list.as_array().expect("it is a list").iter();
@@ -49,7 +49,7 @@ impl Witness {
     }
 
     /// Runs kubectl and gives what it prints.
-    pub fn kubectl(&self, arguments: &[&str]) -> Result<String, String> {
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> Result<String, String> {
         let output = Command::new(&self.kubectl)
             .args(arguments)
             .args(["--namespace", &self.namespace])
@@ -63,13 +63,13 @@ impl Witness {
     }
 
     /// An object; none when it is not there.
-    pub fn get(&self, kind: &str, name: &str) -> Option<Value> {
+    pub(crate) fn get(&self, kind: &str, name: &str) -> Option<Value> {
         let json = self.kubectl(&["get", kind, name, "-o", "json"]).ok()?;
         serde_json::from_str(&json).ok()
     }
 
     /// Version and status of the stored revisions of a release.
-    pub fn releases(&self, release: &str) -> Vec<(String, String)> {
+    pub(crate) fn releases(&self, release: &str) -> Vec<(String, String)> {
         let selector = format!("owner=helm,name={release}");
         let json = self.kubectl(&["get", "secret", "-l", &selector, "-o", "json"]).expect("kubectl can list");
         let list: Value = serde_json::from_str(&json).expect("it is JSON");
@@ -81,7 +81,7 @@ impl Witness {
     }
 
     /// The names of the objects of these kinds that carry the mark of a release.
-    pub fn owned(&self, release: &str) -> Vec<String> {
+    pub(crate) fn owned(&self, release: &str) -> Vec<String> {
         let kinds = "deploy,statefulset,daemonset,configmap,secret,service,job,persistentvolumeclaim";
         let json = self.kubectl(&["get", kinds, "-o", "json"]).expect("kubectl can list");
         let list: Value = serde_json::from_str(&json).expect("it is JSON");

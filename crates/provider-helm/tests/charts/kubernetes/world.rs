@@ -14,13 +14,13 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 
 /// An installation with a runtime on the test cluster, in a namespace of its own.
-pub struct World {
+pub(crate) struct World {
     /// What asks the cluster without us.
-    pub witness: Witness,
+    pub(crate) witness: Witness,
     /// Where executors crash.
-    pub crash: Arc<dyn CrashPoint>,
+    pub(crate) crash: Arc<dyn CrashPoint>,
     /// Seconds until an object counts as not coming to be.
-    pub patience_s: u32,
+    pub(crate) patience_s: u32,
     dir: TempDir,
     kubeconfig: String,
     namespace: String,
@@ -28,7 +28,7 @@ pub struct World {
 
 impl World {
     /// A world called `name`; none, with a word about it, without a test cluster.
-    pub fn new(name: &str) -> Option<Self> {
+    pub(crate) fn new(name: &str) -> Option<Self> {
         let Some(path) = env::var_os("PITRIX_TEST_KUBECONFIG").map(PathBuf::from) else {
             skipped(name);
             return None;
@@ -47,12 +47,12 @@ impl World {
     }
 
     /// The namespace.
-    pub fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &str {
         &self.namespace
     }
 
     /// The store, and what plans with it.
-    pub async fn control(&self) -> Control {
+    pub(crate) async fn control(&self) -> Control {
         let clock = Arc::new(MachineClock);
         let mut options = Options::new(self.dir.path(), clock.clone());
         options.crash = self.crash.clone();
@@ -88,33 +88,33 @@ impl World {
     }
 
     /// Pushes a chart as `web@VERSION`.
-    pub async fn push(&self, control: &Control, version: &str, chart: &Archive) {
+    pub(crate) async fn push(&self, control: &Control, version: &str, chart: &Archive) {
         let app = format!("web@{version}");
         let bytes = chart.to_bytes("web").expect("it can be packed");
         control.store.push_app(&app.as_str().into(), &bytes).await.expect("it can be pushed");
     }
 
     /// Submits a request and carries it out.
-    pub async fn run(&self, control: &Control, request: &Request) -> Result<JobInfo> {
+    pub(crate) async fn run(&self, control: &Control, request: &Request) -> Result<JobInfo> {
         let job = control.submit(request).await?.job;
         self.execute(control).await?;
         control.store.job(&job).await
     }
 
     /// Carries out whatever there is.
-    pub async fn execute(&self, control: &Control) -> Result<()> {
+    pub(crate) async fn execute(&self, control: &Control) -> Result<()> {
         let settings = Settings { crash: self.crash.clone(), ..Settings::default() };
         let executor = Executor::start(control.clone(), settings).await?;
         executor.run(&Notify::new(), Duration::from_millis(1)).await
     }
 
     /// The cluster on record.
-    pub async fn cluster(&self, control: &Control, name: &str) -> Cluster {
+    pub(crate) async fn cluster(&self, control: &Control, name: &str) -> Cluster {
         control.cluster(name).await.expect("it is on record")
     }
 
     /// Works with this token instead of the administrator's.
-    pub fn use_token(&mut self, token: &str) {
+    pub(crate) fn use_token(&mut self, token: &str) {
         let lines = self.kubeconfig.lines().map(|line| match line.split_once("token:") {
             Some((before, _)) => {
                 format!("{before}token: {token}{}", if line.contains('{') { "}}]" } else { "" })
@@ -125,7 +125,7 @@ impl World {
     }
 
     /// Makes a revision look as if Helm had died while it was at work on it.
-    pub fn make_pending(&self, release: &str, revision: u32) {
+    pub(crate) fn make_pending(&self, release: &str, revision: u32) {
         let name = provider_helm::release::secret_name(release, revision);
         let secret = self.witness.get("secret", &name).expect("it is there");
         let mut stored = provider_helm::session::release_in(&secret).expect("it is a release");
@@ -138,7 +138,7 @@ impl World {
     }
 
     /// Whether any file of the state directory holds this text.
-    pub fn state_holds(&self, needle: &str) -> bool {
+    pub(crate) fn state_holds(&self, needle: &str) -> bool {
         let mut files =
             fs::read_dir(self.dir.path()).expect("it can be listed").filter_map(Result::<_, _>::ok);
         files.any(|file| {
@@ -148,13 +148,13 @@ impl World {
     }
 
     /// Removes the namespace.
-    pub fn clean(&self) {
+    pub(crate) fn clean(&self) {
         let _ = self.witness.kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]);
     }
 }
 
 /// A request to create a cluster of `web@VERSION`.
-pub fn create(name: &str, version: &str, values: Value) -> Request {
+pub(crate) fn create(name: &str, version: &str, values: Value) -> Request {
     let app = format!("web@{version}");
     Request::Create {
         name: Some(name.into()),
@@ -166,28 +166,28 @@ pub fn create(name: &str, version: &str, values: Value) -> Request {
 }
 
 /// A request to do something with a cluster.
-pub fn act(name: &str, action: Action) -> Request {
+pub(crate) fn act(name: &str, action: Action) -> Request {
     Request::Act { cluster: name.into(), action, conf: Value::Object(serde_json::Map::new()) }
 }
 
 /// A request to upgrade to `web@VERSION`, with these values over those that it has.
-pub fn upgrade(name: &str, version: &str, values: Value) -> Request {
+pub(crate) fn upgrade(name: &str, version: &str, values: Value) -> Request {
     let to = format!("web@{version}").as_str().into();
     Request::Act { cluster: name.into(), action: Action::UpgradeCluster { to, backup: false }, conf: values }
 }
 
 /// A request for other values.
-pub fn update(name: &str, values: Value) -> Request {
+pub(crate) fn update(name: &str, values: Value) -> Request {
     Request::Reconfigure { cluster: name.into(), conf: values, aim: Aim::Env }
 }
 
 /// A request to delete a cluster.
-pub fn delete(name: &str, keep_history: bool) -> Request {
+pub(crate) fn delete(name: &str, keep_history: bool) -> Request {
     act(name, Action::DeleteClusters { keep_volumes: false, force: false, keep_history })
 }
 
 /// The provider, as it registered itself.
-pub fn provider(deployment: DeploymentId, data: PathBuf) -> Provider {
+pub(crate) fn provider(deployment: DeploymentId, data: PathBuf) -> Provider {
     // Links the plugin.
     let id = provider_helm::provider::DESCRIPTOR.id;
     let registry = Registry::discover(&["kubernetes"], &["kubernetes"]).expect("it has registered itself");
@@ -210,7 +210,7 @@ fn skipped(what: &str) {
 }
 
 /// The machine's own time: the cluster lives in it.
-pub struct MachineClock;
+pub(crate) struct MachineClock;
 
 #[async_trait]
 impl Clock for MachineClock {

@@ -1,7 +1,5 @@
 //! Functions that are asked for too much, and texts that are none of what they read.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
 use gotemplate::{ErrorKind, FixedHost, Functions, Limits, Templates};
 use proptest::prelude::*;
 use serde_json::json;

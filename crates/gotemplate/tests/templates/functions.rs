@@ -1,8 +1,6 @@
 //! One-line templates of every function with what the real Helm makes of them. `PITRIX_HELM=path/to/helm` compares the
 //! table with it once more, `PITRIX_RECORD=1` beside it writes the table anew.
 
-#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -114,7 +112,7 @@ struct Row {
 }
 
 fn table_path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/functions").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/templates/functions").join(name)
 }
 
 /// Pairs of lines: a template, in which `⏎` is a line feed, and what comes out as a JSON string. Other lines are

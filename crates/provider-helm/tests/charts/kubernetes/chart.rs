@@ -4,7 +4,7 @@ use provider_core::Archive;
 
 /// What a chart has beside a Deployment and a Secret with a made-up password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Piece {
+pub(crate) enum Piece {
     /// A Job before and a ConfigMap after each install and upgrade.
     Hooks,
     /// A definition in `crds/` and an object of it.
@@ -22,7 +22,7 @@ pub enum Piece {
 }
 
 /// A chart called `web` with these pieces. `version` also names a ConfigMap, so that an upgrade has something to prune.
-pub fn chart(version: &str, pieces: &[Piece]) -> Archive {
+pub(crate) fn chart(version: &str, pieces: &[Piece]) -> Archive {
     let mut files = vec![
         ("Chart.yaml", format!("apiVersion: v2\nname: web\nversion: {version}\n")),
         ("values.yaml", "replicas: 1\npodLabels: {}\ncolor: red\n".to_owned()),
