@@ -187,6 +187,8 @@ mod tests {
 
     #[test]
     fn without_files_there_are_no_logins() {
-        assert_eq!(Logins::of_helm(&|_| Some("/nonexistent".to_owned())).unwrap(), Logins::default());
+        let dir = tempfile::tempdir().unwrap();
+        let nothing = dir.path().join("nothing").display().to_string();
+        assert_eq!(Logins::of_helm(&|_| Some(nothing.clone())).unwrap(), Logins::default());
     }
 }
