@@ -2,7 +2,7 @@
 
 use crate::{
     args::{AppVerb, Format},
-    exit::Outcome,
+    exit::{Failure, Outcome},
     inputs::read_input,
     print::{Column, Item, column, wide},
     screen::{Screen, Tone},
@@ -10,7 +10,7 @@ use crate::{
     site::Site,
 };
 use engine::AppVersion;
-use provider_core::{AppVersionId, Archive, Error, PackageInfo, Records};
+use provider_core::{AppVersionId, Archive, Error, PackageInfo, Records, Remote, Result};
 use serde::Serialize;
 use std::path::Path;
 
@@ -18,7 +18,9 @@ use std::path::Path;
 pub(crate) async fn run(verb: AppVerb, site: &Site, screen: &Screen) -> Outcome {
     let store = site.store();
     match verb {
-        AppVerb::Push { path } => push(site, screen, &path).await,
+        AppVerb::Push { package, repo, version } => {
+            push(site, screen, Remote { name: package, repository: repo, version }).await
+        }
         AppVerb::List => {
             let views: Vec<_> = store.apps().await?.into_iter().map(AppView::new).collect();
             screen.list(&views, "there are no apps; `pitrix app push DIRECTORY` adds one")
@@ -41,15 +43,18 @@ pub(crate) async fn run(verb: AppVerb, site: &Site, screen: &Screen) -> Outcome 
     }
 }
 
-async fn push(site: &Site, screen: &Screen, path: &Path) -> Outcome {
-    let during = |e: Error| e.during(format!("package `{}`", path.display()));
-    let archive = if path.is_dir() {
-        let format = site.registry.format_with(|marker| path.join(marker).is_file()).map_err(during)?;
-        format.read_directory(path)?
+async fn push(site: &Site, screen: &Screen, from: Remote) -> Outcome {
+    let during = |e: Error| e.during(format!("package `{}`", from.name));
+    let is_elsewhere = from.repository.is_some() || from.name.contains("://");
+    let archive = if is_elsewhere {
+        fetch(site, screen, &from).await?
+    } else if from.version.is_some() {
+        return Err(Failure::Usage(Error::invalid("`--version` is for packages from elsewhere")));
     } else {
-        Archive::read(&read_input(path)?)?
+        read(site, Path::new(&from.name)).map_err(during)?
     };
     let format = site.registry.format_of(&archive).map_err(during)?;
+    let archive = format.complete(archive).await.map_err(during)?;
     let PackageInfo { id, .. } = format.inspect(&archive).map_err(during)?;
     // Packed anew, so that the same files are the same bytes wherever they came from.
     let is_new = site.store().push_app(&id, &archive.to_bytes(id.name())?).await?;
@@ -66,6 +71,27 @@ async fn push(site: &Site, screen: &Screen, path: &Path) -> Outcome {
             screen.one(&view, String::new)
         }
     }
+}
+
+/// The files of a directory or an archive on this machine.
+fn read(site: &Site, path: &Path) -> Result<Archive> {
+    if path.is_dir() {
+        let format = site.registry.format_with(|marker| path.join(marker).is_file())?;
+        return format.read_directory(path);
+    }
+    Archive::read(&read_input(path)?)
+}
+
+async fn fetch(site: &Site, screen: &Screen, from: &Remote) -> Outcome<Archive> {
+    for format in site.registry.formats() {
+        if let Some(fetched) = format.fetch(from).await? {
+            screen.say(Tone::Plain, "fetched", &format!("{} ({})", fetched.address, fetched.digest));
+            return Ok(fetched.package);
+        }
+    }
+    Err(Error::unsupported(format!("no provider of this binary fetches `{}`", from.name))
+        .hint("charts are fetched by a binary with `--features kubernetes`: `oci://HOST/PATH:VERSION`, or `NAME --repo URL`")
+        .into())
 }
 
 async fn find(site: &Site, id: &AppVersionId) -> Outcome<AppView> {

@@ -1,11 +1,13 @@
 //! Formats of packages: how files become an app version, and what an operator says becomes a configuration.
 
 use crate::{AppVersionId, Archive, Result, RoleName};
+use async_trait::async_trait;
 use serde_json::Value;
 use std::{fmt, path::Path};
 
 /// A format of packages. Each provider takes one, which its [`Descriptor`](crate::Descriptor) names: whoever pushes
 /// a package has not said yet where it will run.
+#[async_trait]
 pub trait PackageFormat: Send + Sync + 'static {
     /// What a package of this format is called, for example `chart`.
     fn name(&self) -> &'static str;
@@ -18,6 +20,23 @@ pub trait PackageFormat: Send + Sync + 'static {
     /// # Errors
     /// `NotFound`; `Invalid` for what can't be read, a link, or more than an [`Archive`] may hold.
     fn read_directory(&self, top: &Path) -> Result<Archive>;
+
+    /// Fetches a package that is elsewhere; none for what is no address of this format. May be repeated.
+    ///
+    /// # Errors
+    /// `NotFound`, `Unauthorized` or `Unavailable`; `Invalid` when what comes is damaged or too large.
+    async fn fetch(&self, from: &Remote) -> Result<Option<FetchedPackage>> {
+        let _ = from;
+        Ok(None)
+    }
+
+    /// The same package with what it names and leaves to be fetched.
+    ///
+    /// # Errors
+    /// As [`fetch`](Self::fetch).
+    async fn complete(&self, package: Archive) -> Result<Archive> {
+        Ok(package)
+    }
 
     /// Checks a package and says what it is.
     ///
@@ -46,6 +65,28 @@ impl fmt::Debug for dyn PackageFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// Where a package is that is not on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// An address, or its name in `repository`.
+    pub name: String,
+    /// The repository that has it.
+    pub repository: Option<String>,
+    /// Its version; none is the newest.
+    pub version: Option<String>,
+}
+
+/// A package that was fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedPackage {
+    /// Its files.
+    pub package: Archive,
+    /// Algorithm and digest of what came.
+    pub digest: String,
+    /// Where it came from in the end.
+    pub address: String,
 }
 
 /// What a package is.

@@ -1,16 +1,21 @@
 //! Charts as packages: what whoever pushes, describes and configures them has to know.
 
 use crate::chart::{self, Chart};
+use crate::fetch::{ChartSource, Fetcher, Logins};
 use crate::render::Renderer;
 use crate::values;
-use provider_core::{AppVersionId, Archive, Given, PackageFormat, PackageInfo, Result, RoleName};
+use async_trait::async_trait;
+use provider_core::{
+    AppVersionId, Archive, FetchedPackage, Given, PackageFormat, PackageInfo, Remote, Result, RoleName,
+};
 use serde_json::Value;
-use std::path::Path;
+use std::{env, path::Path};
 
 /// The format of Helm charts, in either of the two chart formats.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Charts;
 
+#[async_trait]
 impl PackageFormat for Charts {
     fn name(&self) -> &'static str {
         "chart"
@@ -22,6 +27,30 @@ impl PackageFormat for Charts {
 
     fn read_directory(&self, top: &Path) -> Result<Archive> {
         chart::read_directory(top)
+    }
+
+    async fn fetch(&self, from: &Remote) -> Result<Option<FetchedPackage>> {
+        let source = match &from.repository {
+            Some(url) => ChartSource::Repository {
+                url: url.clone(),
+                name: from.name.clone(),
+                version: from.version.clone(),
+            },
+            None if from.name.starts_with("oci://") => {
+                ChartSource::parse_registry(&from.name)?.or_version(from.version.as_deref())?
+            }
+            None => return Ok(None),
+        };
+        let fetched = fetcher()?.fetch(&source).await?;
+        let package = Archive::read(&fetched.packed)?;
+        Ok(Some(FetchedPackage { package, digest: fetched.digest, address: fetched.address }))
+    }
+
+    async fn complete(&self, package: Archive) -> Result<Archive> {
+        if Chart::from_archive(&package)?.missing_dependencies().is_empty() {
+            return Ok(package);
+        }
+        fetcher()?.complete(package).await
     }
 
     fn inspect(&self, package: &Archive) -> Result<PackageInfo> {
@@ -53,6 +82,11 @@ impl PackageFormat for Charts {
     fn count_key(&self, _: &RoleName) -> Option<String> {
         None
     }
+}
+
+/// With the logins that helm has.
+fn fetcher() -> Result<Fetcher> {
+    Fetcher::new(Logins::of_helm(&|name| env::var(name).ok())?)
 }
 
 #[cfg(test)]

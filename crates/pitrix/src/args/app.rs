@@ -5,14 +5,19 @@ use crate::complete;
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
 use provider_core::AppVersionId;
-use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AppVerb {
-    /// Keep a package: a directory, or a .tgz of one
+    /// Keep a package: a directory, a .tgz of one, or a chart from elsewhere
     Push {
-        /// The directory or archive
-        path: PathBuf,
+        /// The directory or archive; `oci://HOST/PATH:VERSION`; or with --repo the name of a chart
+        package: String,
+        /// The chart repository that has it: its address, or `@NAME` of one that helm knows
+        #[arg(long, value_name = "URL")]
+        repo: Option<String>,
+        /// Which version of a chart from elsewhere; the newest if not given
+        #[arg(long)]
+        version: Option<String>,
     },
     /// List app versions
     List,

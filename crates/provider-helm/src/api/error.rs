@@ -43,6 +43,8 @@ fn refused(attempt: &str, status: &Status) -> Error {
         (400 | 405 | 406 | 413 | 415 | 422, _) => ErrorKind::Invalid,
         (429, _) => ErrorKind::RateLimited,
         (504, _) | (_, "Timeout") => ErrorKind::InDoubt,
+        // What was sent fits no schema: the server says so with the code of a fault of its own.
+        (500, _) if message.contains("failed to create typed patch object") => ErrorKind::Invalid,
         // A webhook that is not up yet, and the like: nothing was stored.
         (500 | 502 | 503, _) => ErrorKind::Unavailable,
         _ => ErrorKind::InDoubt,

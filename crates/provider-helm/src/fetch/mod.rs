@@ -40,6 +40,22 @@ pub enum ChartSource {
 }
 
 impl ChartSource {
+    /// The same chart in `version`, if one is given.
+    ///
+    /// # Errors
+    /// `Invalid` when the address names another one already.
+    pub fn or_version(mut self, given: Option<&str>) -> Result<Self> {
+        let (Self::Registry { version, .. } | Self::Repository { version, .. }) = &mut self;
+        if let Some(given) = given {
+            if version.as_deref().is_some_and(|named| named != given) {
+                return Err(Error::invalid(format!("`{self}` and the version `{given}` are not the same"))
+                    .hint("name the version once"));
+            }
+            *version = Some(given.to_owned());
+        }
+        Ok(self)
+    }
+
     /// Reads `oci://HOST/PATH`, with `:VERSION` or `@sha256:…` at its end or without.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The format as others see it: what can be pushed, asked and answered.
 
 use super::{Config, Document, Package, directory};
+use async_trait::async_trait;
 use provider_core::{
     Archive, Error, Given, PackageFormat, PackageInfo, Result, RoleName, Setting, SettingKind,
 };
@@ -10,6 +11,7 @@ use std::path::Path;
 /// Packages for virtual machines, in OpenPitrix's format.
 pub struct VmPackages;
 
+#[async_trait]
 impl PackageFormat for VmPackages {
     fn name(&self) -> &'static str {
         "package"
