@@ -156,6 +156,12 @@ fn normal(mut object: Value) -> Value {
                 for label in ["createdAt", "modifiedAt"] {
                     remove(&mut object, &["metadata", "labels", label]);
                 }
+                // Whose release it is, by which we find our own again. Helm leaves them alone.
+                remove(&mut object, &["metadata", "annotations", "pitrix.io/cluster"]);
+                remove(&mut object, &["metadata", "annotations", "pitrix.io/deployment"]);
+                if object["metadata"]["annotations"].as_object().is_some_and(Map::is_empty) {
+                    remove(&mut object, &["metadata", "annotations"]);
+                }
             }
             "kubernetes.io/service-account-token" => {
                 remove(&mut object, &["data"]);
