@@ -51,7 +51,7 @@ async fn push(site: &Site, screen: &Screen, from: Remote) -> Outcome {
     } else if from.version.is_some() {
         return Err(Failure::Usage(Error::invalid("`--version` is for packages from elsewhere")));
     } else {
-        read(site, Path::new(&from.name)).map_err(during)?
+        read(site, Path::new(&from.name))?
     };
     let format = site.registry.format_of(&archive).map_err(during)?;
     let archive = format.complete(archive).await.map_err(during)?;
@@ -76,7 +76,8 @@ async fn push(site: &Site, screen: &Screen, from: Remote) -> Outcome {
 /// The files of a directory or an archive on this machine.
 fn read(site: &Site, path: &Path) -> Result<Archive> {
     if path.is_dir() {
-        let format = site.registry.format_with(|marker| path.join(marker).is_file())?;
+        let format = site.registry.format_with(|marker| path.join(marker).is_file());
+        let format = format.map_err(|e| e.during(format!("package `{}`", path.display())))?;
         return format.read_directory(path);
     }
     Archive::read(&read_input(path)?)
