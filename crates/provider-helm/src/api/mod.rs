@@ -84,7 +84,7 @@ impl Api {
     /// What is at `path`; none when there is nothing.
     ///
     /// # Errors
-    /// As [`classify`] says. Reading is never in doubt.
+    /// What the server answered. Reading is never in doubt.
     pub async fn get(&self, path: &str) -> Result<Option<Value>> {
         match self.request(Method::GET, path, "application/json", None).await {
             Ok(found) => Ok(Some(found)),
@@ -125,7 +125,7 @@ impl Api {
     /// Applies `body` on the server's side.
     ///
     /// # Errors
-    /// As [`classify`] says.
+    /// What the server answered, or `InDoubt` when it did not.
     pub async fn apply(&self, at: &ObjectRef, body: &Value, how: ApplyOptions) -> Result<Value> {
         let mut body = body.clone();
         if how.create_only {
@@ -145,7 +145,7 @@ impl Api {
     /// Changes some fields of an object, with a merge patch.
     ///
     /// # Errors
-    /// As [`classify`] says.
+    /// What the server answered, or `InDoubt` when it did not.
     pub async fn merge(&self, path: &str, manager: &str, patch: &Value) -> Result<Value> {
         let full = format!("{path}?fieldManager={manager}");
         let sent = self.request(Method::PATCH, &full, "application/json", Some((MERGE, patch))).await;
@@ -155,7 +155,7 @@ impl Api {
     /// Changes an object by a JSON patch.
     ///
     /// # Errors
-    /// As [`classify`] says.
+    /// What the server answered, or `InDoubt` when it did not.
     pub async fn json_patch(&self, path: &str, patch: &Value) -> Result<Value> {
         let sent = self.request(Method::PATCH, path, "application/json", Some((JSON_PATCH, patch))).await;
         sent.map_err(|e| classify(format!("changing {}", last_part(path)), &e))
@@ -164,7 +164,7 @@ impl Api {
     /// Creates what `body` says in the collection at `path`.
     ///
     /// # Errors
-    /// As [`classify`] says; `Conflict` when it is there already.
+    /// What the server answered, or `InDoubt` when it did not; `Conflict` when it is there already.
     pub async fn create(&self, path: &str, body: &Value) -> Result<Value> {
         let full = format!("{path}?fieldManager={MANAGER}");
         let sent =
@@ -189,7 +189,7 @@ impl Api {
     /// is gone already. With `uid`, only the object that has it.
     ///
     /// # Errors
-    /// As [`classify`] says.
+    /// What the server answered, or `InDoubt` when it did not.
     pub async fn delete(&self, path: &str, uid: Option<&str>) -> Result<bool> {
         let mut body = json!({ "propagationPolicy": "Background" });
         if let Some(uid) = uid {

@@ -8,7 +8,7 @@ use provider_core::{
     Action, Archive, Clock, Cluster, CrashPoint, Credential, DeploymentId, Error, Host, NoCrash, Provider,
     ProviderId, Registry, Result, Runtime, Secret, Timestamp, Zone,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, env, fs, io::Write, path::PathBuf, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -115,13 +115,11 @@ impl World {
 
     /// Works with this token instead of the administrator's.
     pub(crate) fn use_token(&mut self, token: &str) {
-        let lines = self.kubeconfig.lines().map(|line| match line.split_once("token:") {
-            Some((before, _)) => {
-                format!("{before}token: {token}{}", if line.contains('{') { "}}]" } else { "" })
-            }
-            None => line.to_owned(),
-        });
-        self.kubeconfig = lines.collect::<Vec<_>>().join("\n");
+        let mut config = gotemplate::yaml::parse(&self.kubeconfig).expect("it is a kubeconfig");
+        for user in config["users"].as_array_mut().expect("it has users") {
+            user["user"] = json!({ "token": token });
+        }
+        self.kubeconfig = config.to_string();
     }
 
     /// Makes a revision look as if Helm had died while it was at work on it.
