@@ -13,7 +13,14 @@ pub use object::{
 pub use release::{Basis, ClaimRelease, PurgeRelease, UpdateRelease};
 pub use running::{Change, ChangeRunning, can_stop};
 
-pub(crate) use crate::session::side_by_side as each;
+use crate::session::side_by_side;
+use futures_util::future::BoxFuture;
+use provider_core::Result;
 
 /// How many calls one batch takes.
 const BATCH: usize = 100;
+
+/// Sends each call of a batch by itself, some at a time; the results are in their order.
+async fn each<'a, C, R>(calls: &'a [C], send: impl Fn(&'a C) -> BoxFuture<'a, Result<R>>) -> Vec<Result<R>> {
+    side_by_side(calls.iter().map(send).collect()).await
+}

@@ -27,25 +27,20 @@ impl CloudCall for EnsureNamespace {
     const NAME: &'static str = "EnsureNamespace";
 
     async fn send(session: &Session, _token: &Token, items: &[Self]) -> Result<Vec<Result<()>>> {
-        Ok(each(
-            items
-                .iter()
-                .map(|item| {
-                    async move {
-                        let body = json!({
-                            "apiVersion": "v1",
-                            "kind": "Namespace",
-                            "metadata": { "name": item.name, "labels": { "name": item.name } },
-                        });
-                        match session.api().create("/api/v1/namespaces", &body).await {
-                            Err(error) if error.provider_code() == Some("AlreadyExists") => Ok(()),
-                            other => other.map(|_| ()),
-                        }
-                    }
-                    .boxed()
-                })
-                .collect(),
-        )
+        Ok(each(items, |item| {
+            async move {
+                let body = json!({
+                    "apiVersion": "v1",
+                    "kind": "Namespace",
+                    "metadata": { "name": item.name, "labels": { "name": item.name } },
+                });
+                match session.api().create("/api/v1/namespaces", &body).await {
+                    Err(error) if error.provider_code() == Some("AlreadyExists") => Ok(()),
+                    other => other.map(|_| ()),
+                }
+            }
+            .boxed()
+        })
         .await)
     }
 
@@ -77,19 +72,14 @@ impl CloudCall for ApplyObject {
     const MAX: usize = BATCH;
 
     async fn send(session: &Session, _token: &Token, items: &[Self]) -> Result<Vec<Result<()>>> {
-        Ok(each(
-            items
-                .iter()
-                .map(|item| {
-                    async move {
-                        let loaded = session.load(&item.release, item.revision).await?;
-                        let body = loaded.object(&item.object)?;
-                        apply(session, item, body).await
-                    }
-                    .boxed()
-                })
-                .collect(),
-        )
+        Ok(each(items, |item| {
+            async move {
+                let loaded = session.load(&item.release, item.revision).await?;
+                let body = loaded.object(&item.object)?;
+                apply(session, item, body).await
+            }
+            .boxed()
+        })
         .await)
     }
 
@@ -168,27 +158,21 @@ impl CloudCall for ApplyDefinition {
             definitions.extend(manifest::objects(&String::from_utf8_lossy(&file.data))?);
         }
         let definitions = &definitions;
-        Ok(each(
-            items
-                .iter()
-                .map(|item| {
-                    async move {
-                        let named = |d: &&Value| {
-                            manifest::text(d, "/metadata/name") == Some(item.object.name.as_str())
-                        };
-                        let body = definitions.iter().find(named).ok_or_else(|| {
-                            Error::not_found(format!("the chart has no definition `{}`", item.object.name))
-                        })?;
-                        let how = ApplyOptions { create_only: true, ..ApplyOptions::default() };
-                        match session.api().apply(&item.object, body, how).await {
-                            Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
-                            other => other.map(|_| ()),
-                        }
-                    }
-                    .boxed()
-                })
-                .collect(),
-        )
+        Ok(each(items, |item| {
+            async move {
+                let named =
+                    |d: &&Value| manifest::text(d, "/metadata/name") == Some(item.object.name.as_str());
+                let body = definitions.iter().find(named).ok_or_else(|| {
+                    Error::not_found(format!("the chart has no definition `{}`", item.object.name))
+                })?;
+                let how = ApplyOptions { create_only: true, ..ApplyOptions::default() };
+                match session.api().apply(&item.object, body, how).await {
+                    Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
+                    other => other.map(|_| ()),
+                }
+            }
+            .boxed()
+        })
         .await)
     }
 
@@ -228,32 +212,27 @@ impl CloudCall for DeleteObject {
     const MAX: usize = BATCH;
 
     async fn send(session: &Session, _token: &Token, items: &[Self]) -> Result<Vec<Result<Deleted>>> {
-        Ok(each(
-            items
-                .iter()
-                .map(|item| {
-                    async move {
-                        let (api, path) = (session.api(), item.object.path());
-                        let Some(live) = api.get(&path).await? else {
-                            return Ok(Deleted { gone: true, stays: None });
-                        };
-                        let stays = if item.hook {
-                            None
-                        } else if manifest::is_kept(&live) {
-                            Some("it says that it is to be kept".to_owned())
-                        } else {
-                            ownership::stranger(&live, &item.release, session.namespace())
-                        };
-                        let mut gone = false;
-                        if stays.is_none() && manifest::text(&live, "/metadata/deletionTimestamp").is_none() {
-                            gone = api.delete(&path, manifest::text(&live, "/metadata/uid")).await?;
-                        }
-                        Ok(Deleted { gone, stays })
-                    }
-                    .boxed()
-                })
-                .collect(),
-        )
+        Ok(each(items, |item| {
+            async move {
+                let (api, path) = (session.api(), item.object.path());
+                let Some(live) = api.get(&path).await? else {
+                    return Ok(Deleted { gone: true, stays: None });
+                };
+                let stays = if item.hook {
+                    None
+                } else if manifest::is_kept(&live) {
+                    Some("it says that it is to be kept".to_owned())
+                } else {
+                    ownership::stranger(&live, &item.release, session.namespace())
+                };
+                let mut gone = false;
+                if stays.is_none() && manifest::text(&live, "/metadata/deletionTimestamp").is_none() {
+                    gone = api.delete(&path, manifest::text(&live, "/metadata/uid")).await?;
+                }
+                Ok(Deleted { gone, stays })
+            }
+            .boxed()
+        })
         .await)
     }
 
@@ -282,7 +261,7 @@ impl CloudCall for TakeFields {
     const MAX: usize = BATCH;
 
     async fn send(session: &Session, _token: &Token, items: &[Self]) -> Result<Vec<Result<()>>> {
-        Ok(each(items.iter().map(|item| async move {
+        Ok(each(items, |item| async move {
             let (api, path) = (session.api(), item.object.path());
             let Some(live) = api.get(&path).await? else { return Ok(()) };
             let Some(fields) = taken(&live) else { return Ok(()) };
@@ -297,8 +276,7 @@ impl CloudCall for TakeFields {
                 }
                 other => other.map(|_| ()),
             }
-        }.boxed()).collect())
-        .await)
+        }.boxed()).await)
     }
 
     async fn find(_session: &Session, _token: &Token, _items: &[Self]) -> Result<Option<Vec<Result<()>>>> {

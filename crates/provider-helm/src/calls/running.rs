@@ -47,23 +47,18 @@ impl CloudCall for ChangeRunning {
     const MAX: usize = BATCH;
 
     async fn send(session: &Session, token: &Token, items: &[Self]) -> Result<Vec<Result<()>>> {
-        Ok(each(
-            items
-                .iter()
-                .map(|item| {
-                    async move {
-                        let (api, path) = (session.api(), item.object.path());
-                        let Some(live) = api.get(&path).await? else { return Ok(()) };
-                        let Some(patch) = item.patch(&live, token) else { return Ok(()) };
-                        match api.merge(&path, OUR_MANAGER, &patch).await {
-                            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-                            other => other.map(|live| session.note_applied(&path, &live)),
-                        }
-                    }
-                    .boxed()
-                })
-                .collect(),
-        )
+        Ok(each(items, |item| {
+            async move {
+                let (api, path) = (session.api(), item.object.path());
+                let Some(live) = api.get(&path).await? else { return Ok(()) };
+                let Some(patch) = item.patch(&live, token) else { return Ok(()) };
+                match api.merge(&path, OUR_MANAGER, &patch).await {
+                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                    other => other.map(|live| session.note_applied(&path, &live)),
+                }
+            }
+            .boxed()
+        })
         .await)
     }
 
