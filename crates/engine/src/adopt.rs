@@ -2,8 +2,8 @@
 
 use crate::{Control, Planned, Submitted, Terms, new_cluster_id};
 use provider_core::{
-    Action, Archive, Change, Cluster, Error, Live, Look, ObjectChange, Provider, Records, Result,
-    RevisionInfo, RuntimeId,
+    Action, Archive, Change, Cluster, Error, Live, ObjectChange, Provider, Records, Result, RevisionInfo,
+    RuntimeId,
 };
 use std::sync::Arc;
 
@@ -68,17 +68,8 @@ impl Control {
     /// # Errors
     /// `Unsupported` for a provider that keeps none.
     pub async fn history(&self, cluster: &Cluster) -> Result<Vec<RevisionInfo>> {
-        let (look, provider) = self.visit(cluster).await?;
-        live(&provider)?.history(&look, cluster).await
-    }
-
-    /// A view of a cluster's runtime, and its provider.
-    ///
-    /// # Errors
-    /// `Store` when its credential can't be opened.
-    pub async fn visit(&self, cluster: &Cluster) -> Result<(Look, Provider)> {
         let (runtime, provider) = self.place(&cluster.runtime).await?;
-        Ok((self.look(runtime).await?, provider))
+        live(&provider)?.history(&self.look(runtime).await?, cluster).await
     }
 }
 

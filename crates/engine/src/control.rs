@@ -184,7 +184,8 @@ impl Control {
                         parsed
                     }
                     Action::RollbackCluster { revision } if provider.live.is_some() => {
-                        self.revision(&provider, &runtime, &before, *revision).await?
+                        let look = self.look(runtime.clone()).await?;
+                        live(&provider)?.revision(&look, &before, *revision).await?
                     }
                     _ => ParsedCluster {
                         spec: change::after(&before, action)?,
@@ -331,18 +332,6 @@ impl Control {
             Accepted::Job(job) => Some(job),
             Accepted::Stale => None,
         })
-    }
-
-    /// What a cluster was at an earlier revision, by its provider's own record.
-    async fn revision(
-        &self,
-        provider: &Provider,
-        runtime: &Runtime,
-        before: &Cluster,
-        revision: Option<u32>,
-    ) -> Result<ParsedCluster> {
-        let look = self.look(runtime.clone()).await?;
-        live(provider)?.revision(&look, before, revision).await
     }
 
     /// The cluster called `name` that is not deleted.

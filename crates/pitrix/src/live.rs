@@ -45,7 +45,7 @@ fn values(field: &FieldChange) -> String {
 /// # Errors
 /// What the provider answered.
 pub(crate) async fn details(site: &Site, cluster: &Cluster) -> Outcome<Option<ClusterDetails>> {
-    let (look, provider) = site.control.visit(cluster).await?;
+    let (_, provider, look) = site.visit(&cluster.runtime).await?;
     if provider.live.is_none() {
         return Ok(None);
     }
@@ -57,7 +57,7 @@ pub(crate) async fn details(site: &Site, cluster: &Cluster) -> Outcome<Option<Cl
 /// # Errors
 /// What the provider answered.
 pub(crate) async fn notes_of(site: &Site, cluster: &Cluster) -> Outcome<Option<String>> {
-    let (look, provider) = site.control.visit(cluster).await?;
+    let (_, provider, look) = site.visit(&cluster.runtime).await?;
     match &provider.live {
         Some(live) => Ok(live.notes(&look, cluster).await?),
         None => Ok(None),
