@@ -124,8 +124,9 @@ fn normal(mut object: Value) -> Value {
     for field in ["uid", "resourceVersion", "creationTimestamp", "managedFields"] {
         remove(metadata, &[field]);
     }
-    // Said by controllers, some time later.
-    const OF_CONTROLLERS: [&str; 5] = [
+    // Said by controllers, some time later; and the marks by which Pitrix finds its own calls after a crash.
+    const SET_ASIDE: [&str; 6] = [
+        "pitrix.io/",
         "deployment.kubernetes.io/",
         "deprecated.daemonset.template.generation",
         "pv.kubernetes.io/",
@@ -133,7 +134,7 @@ fn normal(mut object: Value) -> Value {
         "volume.beta.kubernetes.io/",
     ];
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
-        annotations.retain(|name, _| !OF_CONTROLLERS.iter().any(|prefix| name.starts_with(prefix)));
+        annotations.retain(|name, _| !SET_ASIDE.iter().any(|prefix| name.starts_with(prefix)));
         if annotations.is_empty() {
             remove(metadata, &["annotations"]);
         }
@@ -155,12 +156,6 @@ fn normal(mut object: Value) -> Value {
                 remove(&mut object, &["data"]);
                 for label in ["createdAt", "modifiedAt"] {
                     remove(&mut object, &["metadata", "labels", label]);
-                }
-                // Whose release it is, by which we find our own again. Helm leaves them alone.
-                remove(&mut object, &["metadata", "annotations", "pitrix.io/cluster"]);
-                remove(&mut object, &["metadata", "annotations", "pitrix.io/deployment"]);
-                if object["metadata"]["annotations"].as_object().is_some_and(Map::is_empty) {
-                    remove(&mut object, &["metadata", "annotations"]);
                 }
             }
             "kubernetes.io/service-account-token" => {
