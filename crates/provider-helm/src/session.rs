@@ -31,6 +31,8 @@ struct Connection {
     api: Api,
     watches: Arc<Watches>,
     releases: Arc<Mutex<Releases>>,
+    /// What each release that this process last planned tells its users.
+    notes: Arc<Mutex<HashMap<String, String>>>,
     /// The resource version that each object had when this process last changed it.
     applied: Arc<Mutex<HashMap<String, u64>>>,
 }
@@ -70,6 +72,7 @@ impl Connections {
                     api,
                     watches: Arc::default(),
                     releases: Arc::default(),
+                    notes: Arc::default(),
                     applied: Arc::default(),
                 };
                 let mut open = lock(&self.open);
@@ -198,6 +201,17 @@ impl Session {
             releases.clear();
         }
         releases.insert((loaded.release.name.clone(), loaded.release.version), loaded);
+    }
+
+    /// Remembers what a release tells its users that was just planned.
+    pub fn note_planned(&self, release: &Release) {
+        lock(&self.connection.notes).insert(release.name.clone(), release.info.notes.clone());
+    }
+
+    /// What the release tells its users that this process has planned last: what is deployed once that has succeeded,
+    /// because nothing is that comes to something else.
+    pub fn planned_notes(&self, name: &str) -> Option<String> {
+        lock(&self.connection.notes).get(name).cloned()
     }
 
     /// Remembers how new an object is that this process has just changed.

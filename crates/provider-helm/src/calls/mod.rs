@@ -7,9 +7,7 @@ mod release;
 mod running;
 
 pub use hook::RunHook;
-pub use object::{
-    ApplyDefinition, ApplyObject, DeleteObject, Deleted, EnsureNamespace, TakeFields, apply_over,
-};
+pub use object::{ApplyDefinition, ApplyObject, DeleteObject, Deleted, TakeFields, apply_over};
 pub use release::{Basis, ClaimRelease, PurgeRelease, UpdateRelease};
 pub use running::{Change, ChangeRunning, can_stop};
 

@@ -13,42 +13,6 @@ use provider_core::{CloudCall, Error, ErrorKind, Result, Token};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Makes the namespace of a release, unless it is there.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct EnsureNamespace {
-    /// Its name.
-    pub name: String,
-}
-
-#[async_trait]
-impl CloudCall for EnsureNamespace {
-    type Api = Session;
-    type Reply = ();
-    const NAME: &'static str = "EnsureNamespace";
-
-    async fn send(session: &Session, _token: &Token, items: &[Self]) -> Result<Vec<Result<()>>> {
-        Ok(each(items, |item| {
-            async move {
-                let body = json!({
-                    "apiVersion": "v1",
-                    "kind": "Namespace",
-                    "metadata": { "name": item.name, "labels": { "name": item.name } },
-                });
-                match session.api().create("/api/v1/namespaces", &body).await {
-                    Err(error) if error.provider_code() == Some("AlreadyExists") => Ok(()),
-                    other => other.map(|_| ()),
-                }
-            }
-            .boxed()
-        })
-        .await)
-    }
-
-    async fn find(_session: &Session, _token: &Token, _items: &[Self]) -> Result<Option<Vec<Result<()>>>> {
-        Ok(None)
-    }
-}
-
 /// Applies an object of a release, on the server's side.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ApplyObject {

@@ -10,6 +10,7 @@ use crate::{
 use async_trait::async_trait;
 use provider_core::{CloudCall, Error, ErrorKind, Result, Timestamp, Token};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::sync::Arc;
 
 /// What a new revision is made of.
@@ -24,7 +25,8 @@ pub enum Basis {
     Rollback(u32),
 }
 
-/// Creates the record of a new revision, which is also the lock on the release: whoever creates the next number has it.
+/// Creates the record of a new revision, which is also the lock on the release: whoever creates the next number has
+/// it. A namespace that is not there is made with it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ClaimRelease {
     /// The release.
@@ -91,7 +93,12 @@ impl ClaimRelease {
         let mut secret = release::secret(&release, now, token.as_str())?;
         secret["metadata"]["annotations"][crate::provider::CLUSTER] = session.cx.cluster().id.as_str().into();
         secret["metadata"]["annotations"][crate::provider::DEPLOYMENT] = session.deployment.as_str().into();
-        match session.api().create(&session.secrets_path(), &secret).await {
+        let mut created = session.api().create(&session.secrets_path(), &secret).await;
+        if matches!(&created, Err(error) if error.kind() == ErrorKind::NotFound) {
+            make_namespace(session).await?;
+            created = session.api().create(&session.secrets_path(), &secret).await;
+        }
+        match created {
             Err(error) if error.provider_code() == Some("AlreadyExists") => return Err(self.taken()),
             other => other.map(|_| ())?,
         }
@@ -140,6 +147,20 @@ impl ClaimRelease {
             self.revision, self.release
         ))
         .hint("`helm history` shows what; plan the action again")
+    }
+}
+
+async fn make_namespace(session: &Session) -> Result<()> {
+    let name = session.namespace();
+    let body = json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": { "name": name, "labels": { "name": name } },
+    });
+    match session.api().create("/api/v1/namespaces", &body).await {
+        Err(error) if error.provider_code() == Some("AlreadyExists") => Ok(()),
+        Err(error) => Err(error.during(format!("the namespace `{name}` is not there"))),
+        Ok(_) => Ok(()),
     }
 }
 

@@ -134,17 +134,14 @@ fn needed(findings: &Findings, wanted: &Wanted<'_>) -> BTreeSet<Right> {
     for definition in &findings.definitions {
         need(&["create", "patch"], &definition.resource, None);
     }
-    let core = |kind: &str, plural: &str| Resource {
-        api_version: "v1".into(),
-        kind: kind.into(),
-        plural: plural.into(),
-        namespaced: kind == "Secret",
-    };
     if findings.basis.is_some() {
-        need(&["create", "get", "list", "patch"], &core("Secret", "secrets"), Some(&findings.namespace));
-    }
-    if findings.new_namespace {
-        need(&["create"], &core("Namespace", "namespaces"), None);
+        let secrets = Resource {
+            api_version: "v1".into(),
+            kind: "Secret".into(),
+            plural: "secrets".into(),
+            namespaced: true,
+        };
+        need(&["create", "get", "list", "patch"], &secrets, Some(&findings.namespace));
     }
     needed
 }
@@ -197,7 +194,7 @@ pub(super) async fn quotas(
     wanted: &Wanted<'_>,
 ) -> Result<Vec<Shortfall>> {
     let news: Vec<_> = wanted.iter().filter(|(found, _)| found.create).collect();
-    if findings.new_namespace || news.is_empty() {
+    if news.is_empty() {
         return Ok(Vec::new());
     }
     let path = format!("/api/v1/namespaces/{}/resourcequotas", findings.namespace);

@@ -81,30 +81,13 @@ pub(super) fn shortfall(what: impl Into<String>, why: impl Into<String>, hint: O
 impl<'a> Check<'a> {
     async fn begin(session: &'a Session, change: &'a Change) -> Result<Self> {
         let release = change.after.name.clone();
-        let namespace_path = format!("/api/v1/namespaces/{}", session.namespace());
-        let (api, name) = (session.api(), &release);
-        let (discovery, version, (namespace, known)) = try_join3(
-            Discovery::run(api),
-            api.version(),
-            try_join(
-                async {
-                    match api.get(&namespace_path).await {
-                        // Who may not look at it will be told by what is done in it.
-                        Err(error) if error.kind() == provider_core::ErrorKind::Unauthorized => {
-                            Ok(Some(Value::Null))
-                        }
-                        found => found,
-                    }
-                },
-                session.revisions(name),
-            ),
-        )
-        .await?;
+        let api = session.api();
+        let (discovery, version, known) =
+            try_join3(Discovery::run(api), api.version(), session.revisions(&release)).await?;
         let findings = Findings {
             wait_s: wait_s(&session.cx.runtime.labels)?,
             release,
             namespace: session.namespace().to_owned(),
-            new_namespace: namespace.is_none(),
             cluster: Some(change.before.id.clone()),
             app: Some(change.after.app.clone()),
             at: session.cx.clock.now(),
@@ -184,17 +167,10 @@ impl<'a> Check<'a> {
         let made = wanted.make_aside().await?;
         self.findings.digest = source::digest(&made.release, &seed);
         self.check_size(&made.release)?;
+        self.session.note_planned(&made.release);
         let loaded = Loaded::new(made.release)?;
-        for definition in made.definitions.iter().filter(|_| create) {
-            let resource = self
-                .discovery
-                .resource(text(definition, "/apiVersion").unwrap_or_default(), "CustomResourceDefinition");
-            if let Some(resource) = resource.cloned() {
-                let object = ObjectRef::of(resource, definition, &self.findings.namespace);
-                if self.session.api().get(&object.path()).await?.is_none() {
-                    self.findings.definitions.push(object);
-                }
-            }
+        if create {
+            self.check_definitions(&made.definitions).await?;
         }
         let events: &[HookEvent] = if create {
             &[HookEvent::PreInstall, HookEvent::PostInstall]

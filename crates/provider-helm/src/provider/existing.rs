@@ -5,83 +5,52 @@ use super::{
     findings::Found,
 };
 use crate::{
-    api::ObjectRef,
+    api::{Api, ObjectRef},
     manifest::text,
     ownership,
     release::{LIMIT, Release, contributors, encode},
     session::side_by_side,
 };
 use futures_util::FutureExt;
-use provider_core::{Error, Result};
+use provider_core::{Error, ErrorKind, Result};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 impl Check<'_> {
-    /// Looks which of the objects that the release did not have are there already, and whose they are. Kinds of which
-    /// many objects are wanted are listed, without their content.
+    /// Looks which of the objects that the release did not have are there already, and whose they are.
     pub(super) async fn check_existing(
         &mut self,
         wanted: &mut [(Found, &Value)],
         was: impl Fn(&ObjectRef) -> bool,
     ) -> Result<()> {
-        const FEW: usize = 1;
-        let mut kinds: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (index, (found, _)) in wanted.iter_mut().enumerate() {
-            if was(&found.object) {
-                continue;
-            }
+        let mut new: Vec<_> =
+            wanted.iter_mut().map(|(found, _)| found).filter(|found| !was(&found.object)).collect();
+        let objects: Vec<_> = new.iter().map(|found| found.object.clone()).collect();
+        let live = live(self.session.api(), &objects).await?;
+        for (found, live) in new.iter_mut().zip(live) {
             found.create = true;
-            // In a namespace that is yet to be made there is nothing.
-            let in_new = self.findings.new_namespace
-                && found.object.namespace.as_deref() == Some(&self.findings.namespace);
-            if !in_new {
-                kinds
-                    .entry(found.object.resource.path(found.object.namespace.as_deref()))
-                    .or_default()
-                    .push(index);
+            let Some(live) = live else { continue };
+            match ownership::stranger(&live, &self.findings.release, &self.findings.namespace) {
+                None => found.create = false,
+                Some(why) => {
+                    self.shortfalls.push(shortfall(found.object.to_string(), why, Some(ownership::HINT)));
+                }
             }
         }
-        let api = self.session.api();
-        let wanted_ref = &*wanted;
-        let lookups = kinds.into_iter().map(|(path, indexes)| {
-            async move {
-                let mut live = Vec::new();
-                if indexes.len() > FEW {
-                    let all = api.list(&path, "", true).await?;
-                    let by_name: BTreeMap<_, _> =
-                        all.iter().filter_map(|o| Some((text(o, "/metadata/name")?, o))).collect();
-                    for index in indexes {
-                        if let Some(object) = by_name.get(wanted_ref[index].0.object.name.as_str()) {
-                            live.push((index, (*object).clone()));
-                        }
-                    }
-                } else {
-                    for index in indexes {
-                        if let Some(object) = api.get(&wanted_ref[index].0.object.path()).await? {
-                            live.push((index, object));
-                        }
-                    }
-                }
-                Ok::<_, Error>(live)
-            }
-            .boxed()
+        Ok(())
+    }
+
+    /// Looks which of the definitions in `crds/` have to be made: one that is there stays as it is.
+    pub(super) async fn check_definitions(&mut self, definitions: &[Value]) -> Result<()> {
+        let known = definitions.iter().filter_map(|definition| {
+            let version = text(definition, "/apiVersion").unwrap_or_default();
+            let resource = self.discovery.resource(version, "CustomResourceDefinition")?;
+            Some(ObjectRef::of(resource.clone(), definition, &self.findings.namespace))
         });
-        for result in side_by_side(lookups.collect()).await {
-            let live = match result {
-                // Who may not read will be told by the check of rights.
-                Err(error) if error.kind() == provider_core::ErrorKind::Unauthorized => continue,
-                live => live?,
-            };
-            for (index, object) in live {
-                let found = &mut wanted[index].0;
-                match ownership::stranger(&object, &self.findings.release, &self.findings.namespace) {
-                    None => found.create = false,
-                    Some(why) => {
-                        self.shortfalls.push(shortfall(found.object.to_string(), why, Some(ownership::HINT)));
-                    }
-                }
-            }
-        }
+        let objects: Vec<_> = known.collect();
+        let live = live(self.session.api(), &objects).await?;
+        let missing = objects.into_iter().zip(live).filter(|(_, live)| live.is_none());
+        self.findings.definitions = missing.map(|(object, _)| object).collect();
         Ok(())
     }
 
@@ -106,4 +75,40 @@ impl Check<'_> {
         self.shortfalls.push(shortfall(format!("release {}", self.findings.release), why, Some(hint)));
         Ok(())
     }
+}
+
+/// What is there of `objects`, in their order. Kinds of which several are wanted are listed, without their content.
+/// What may not be read counts as not there: the check of rights, or applying it, tells more.
+async fn live(api: &Api, objects: &[ObjectRef]) -> Result<Vec<Option<Value>>> {
+    let mut kinds: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (index, object) in objects.iter().enumerate() {
+        kinds.entry(object.resource.path(object.namespace.as_deref())).or_default().push(index);
+    }
+    let lookups = kinds.into_iter().map(|(path, indexes)| {
+        async move {
+            if let [index] = indexes[..] {
+                return Ok(api
+                    .get(&objects[index].path())
+                    .await?
+                    .map(|live| (index, live))
+                    .into_iter()
+                    .collect());
+            }
+            let listed = api.list(&path, "", true).await?.into_iter();
+            let mut by_name: HashMap<_, _> =
+                listed.filter_map(|live| Some((text(&live, "/metadata/name")?.to_owned(), live))).collect();
+            let there =
+                indexes.into_iter().filter_map(|index| Some((index, by_name.remove(&objects[index].name)?)));
+            Ok::<Vec<_>, Error>(there.collect())
+        }
+        .boxed()
+    });
+    let mut live = vec![None; objects.len()];
+    for found in side_by_side(lookups.collect()).await {
+        match found {
+            Err(error) if error.kind() == ErrorKind::Unauthorized => {}
+            found => found?.into_iter().for_each(|(index, object)| live[index] = Some(object)),
+        }
+    }
+    Ok(live)
 }

@@ -47,8 +47,6 @@ pub struct Findings {
     pub release: String,
     /// Its namespace.
     pub namespace: String,
-    /// Whether that must be made.
-    pub new_namespace: bool,
     /// The cluster on record.
     pub cluster: Option<ClusterId>,
     /// The chart.

@@ -121,10 +121,16 @@ impl Live for Kubernetes {
 
     async fn notes(&self, cx: &Look, cluster: &Cluster) -> Result<Option<String>> {
         let session = self.session(cx).await?;
-        let query = format!("labelSelector=owner%3Dhelm,status%3Ddeployed,name%3D{}", cluster.spec.name);
-        let secrets = session.api().list(&session.secrets_path(), &query, false).await?;
-        let Some(secret) = secrets.last() else { return Ok(None) };
-        let notes = release_in(secret)?.info.notes;
+        let name = &cluster.spec.name;
+        let notes = match session.planned_notes(name) {
+            Some(notes) => notes,
+            None => {
+                let query = format!("labelSelector=owner%3Dhelm,status%3Ddeployed,name%3D{name}");
+                let secrets = session.api().list(&session.secrets_path(), &query, false).await?;
+                let Some(secret) = secrets.last() else { return Ok(None) };
+                release_in(secret)?.info.notes
+            }
+        };
         Ok(Some(notes.trim().to_owned()).filter(|notes| !notes.is_empty()))
     }
 

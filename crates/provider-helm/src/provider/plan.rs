@@ -90,7 +90,7 @@ impl Frame<'_> {
                 (HookEvent::PreRollback, HookEvent::PostRollback, format!("Rollback to {to}"))
             }
         };
-        let mut layers = vec![self.namespace()?, self.claim(basis)?];
+        let mut layers = vec![self.claim(basis)?];
         layers.extend(self.definitions()?);
         layers.extend(self.hooks(before)?);
         layers.extend(self.apply()?);
@@ -182,15 +182,6 @@ impl Frame<'_> {
             layers.push(layer("forget the release", vec![step.task(None, REQUEST_S)?]));
         }
         Ok(layers)
-    }
-
-    fn namespace(&self) -> Result<Layer> {
-        let mut tasks = Vec::new();
-        if self.findings.new_namespace {
-            let step = Step::Namespace { name: self.findings.namespace.clone() };
-            tasks.push(step.task(None, REQUEST_S)?);
-        }
-        Ok(layer("make the namespace", tasks))
     }
 
     fn claim(&self, basis: Basis) -> Result<Layer> {

@@ -16,11 +16,6 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "step")]
 pub enum Step {
-    /// Makes the namespace.
-    Namespace {
-        /// Its name.
-        name: String,
-    },
     /// Creates the record of a new revision.
     Claim {
         /// The release.
@@ -138,7 +133,6 @@ impl Step {
     /// What it does, for people.
     fn title(&self) -> String {
         match self {
-            Self::Namespace { name } => format!("make namespace {name}"),
             Self::Claim { revision, .. } => format!("record revision {revision}"),
             Self::Define { object } => format!("define {}", object.name),
             Self::Hook { object, event, .. } => format!("run {event} hook {object}"),

@@ -4,8 +4,8 @@ use super::{explain, step::Step};
 use crate::{
     api::{ObjectRef, Seen, Shelf},
     calls::{
-        ApplyDefinition, ApplyObject, Change, ChangeRunning, ClaimRelease, DeleteObject, EnsureNamespace,
-        PurgeRelease, RunHook, TakeFields, UpdateRelease,
+        ApplyDefinition, ApplyObject, Change, ChangeRunning, ClaimRelease, DeleteObject, PurgeRelease,
+        RunHook, TakeFields, UpdateRelease,
     },
     release::ReleaseStatus,
     session::Session,
@@ -36,7 +36,6 @@ const CLEAR: u32 = 9;
 pub(super) async fn start(session: &Arc<Session>, cx: &TaskContext, task: &Task) -> Result<Started<Fact>> {
     let done = Ok(Started::Done(Fact::Done));
     match Step::of(task)? {
-        Step::Namespace { name } => cx.call(WORK, session, EnsureNamespace { name }).await.and(done),
         Step::Claim { release, revision, basis, digest, unfinished } => {
             let call = ClaimRelease { release, revision, basis, digest, unfinished };
             cx.call(WORK, session, call).await.and(done)
