@@ -61,7 +61,7 @@ pub struct Facts {
     /// What the change needs of each quota, and what is left.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headroom: BTreeMap<String, Headroom>,
-    /// What was found of each node, for a recovery.
+    /// What was found of each node; for a recovery also of its application.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub nodes: BTreeMap<NodeId, NodeFacts>,
     /// Everything that stands in the way, all at once. Not empty means that the change is refused.
