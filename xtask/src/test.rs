@@ -5,8 +5,8 @@
 //!
 //! A test that can't run appends a line to the file that [`SKIPS`] names, because the test harness swallows what a test
 //! that passes prints: `SKIPPED what: why`, or `NOTE what: why` where the machine does not allow it, which fails nothing.
-//! A test in a module called `kubernetes` needs a cluster. It has a step of its own, and every step of tests takes the
-//! same packages and features, so that nothing is built twice.
+//! A test in a module called `kubernetes` needs a cluster. It has a step of its own, where the binary has the provider
+//! for it; all else takes the same packages and features in every step of tests, so that nothing is built twice.
 
 use crate::{
     Options, Result,
@@ -25,6 +25,9 @@ const CHARTS: &str = "PITRIX_TEST_CHARTS";
 
 /// Part of the names of all tests that need a cluster.
 const ON_KUBERNETES: &str = "kubernetes::";
+
+/// What they take.
+const KUBERNETES: [&str; 4] = ["--workspace", "--tests", "--features", "pitrix/kubernetes"];
 
 struct Step {
     name: &'static str,
@@ -116,17 +119,18 @@ impl Run {
         let programs = match kube::prepare(&self.workspace) {
             Ok(programs) => programs,
             Err(kube::NotHere(why)) => {
-                let list = ["test", "--workspace", "--tests", "--", "--list", ON_KUBERNETES];
+                let list = [&["test"][..], &KUBERNETES, &["--", "--list", ON_KUBERNETES]].concat();
                 let list = Cmd::cargo(&list).output()?;
                 names(&list).for_each(|test| self.skip(test, &why));
                 return Ok(());
             }
         };
         // No cluster waits for a compiler.
-        Cmd::cargo(&["test", "--no-run", "--workspace", "--tests"]).run()?;
+        Cmd::cargo(&[&["test", "--no-run"][..], &KUBERNETES].concat()).run()?;
         let cluster = kube::cluster(&self.workspace, &programs)?;
         let passed = self.tally.passed;
-        self.tests_with(&["--workspace", "--tests", "--", ON_KUBERNETES], |command| cluster.tell(command))?;
+        let what = [&KUBERNETES[..], &["--", ON_KUBERNETES]].concat();
+        self.tests_with(&what, |command| cluster.tell(command))?;
         if self.tally.passed == passed {
             return Err("no test ran".to_owned());
         }

@@ -199,8 +199,7 @@ impl Control {
                 let before = self.cluster(cluster).await?;
                 let (runtime, provider) = self.place(&before.runtime).await?;
                 let parsed = self.parse(&provider, &before, &before.spec.app, conf).await?;
-                let has_nodes = provider.descriptor.actions.contains(&ActionKind::ResizeCluster);
-                let action = change::of_answers(&before, &parsed.spec, *aim, !has_nodes)?;
+                let action = change::of_answers(&before, &parsed.spec, *aim, !has_nodes(&provider))?;
                 provider.descriptor.check_action(action.kind())?;
                 self.split(&provider, runtime, action, before, parsed).await
             }
@@ -260,11 +259,7 @@ impl Control {
         look: &Look,
         cluster: &Cluster,
     ) -> Result<BTreeMap<NodeId, NodeFacts>> {
-        let mut facts = BTreeMap::new();
-        for observation in provider.interface.update_cluster_status(look, cluster).await? {
-            let found = NodeFacts { instance: observation.instance, health: None };
-            facts.insert(observation.node, found);
-        }
+        let mut facts = instances(provider, look, cluster).await?;
         for (node, health) in self.health(cluster).await {
             if let Some(found) = facts.get_mut(&node) {
                 found.health = health.ok();
@@ -416,14 +411,22 @@ impl Control {
         let ParsedCluster { spec: after, secrets, warnings } = wanted;
         let mut change = Change { action, before, after };
         let look = self.look_with(runtime, &secrets).await?;
-        let mut facts = match provider.interface.check_resource(&look, &change).await {
+        let facts = async {
+            let mut facts = provider.interface.check_resource(&look, &change).await?;
+            let before = &change.before;
+            if change.action == Action::RecoverClusters {
+                facts.nodes = self.found(provider, &look, before).await?;
+            } else if has_nodes(provider) && before.nodes.values().any(|node| node.instance.is_some()) {
+                // Nothing is planned that waits for what is gone.
+                facts.nodes = instances(provider, &look, before).await?;
+            }
+            Ok(facts)
+        };
+        let facts = match facts.await {
             // Whoever must end it can't wait for a provider that does not answer.
             Err(_) if change.action.is_forced() => Facts::none(change.before.zone.clone(), self.clock.now()),
             facts => facts?,
         };
-        if change.action == Action::RecoverClusters {
-            facts.nodes = self.found(provider, &look, &change.before).await?;
-        }
         if facts.needs_frontgate && change.before.frontgate.is_none() {
             return Err(Error::unsupported(format!(
                 "the network of cluster `{}` needs a frontgate, and there is none",
@@ -437,6 +440,21 @@ impl Control {
         let plan = provider.interface.split_job_into_tasks(&change, facts)?;
         Ok(Planned { change, plan, warnings, secrets })
     }
+}
+
+/// Whether the nodes of a provider's clusters are machines of their own.
+fn has_nodes(provider: &Provider) -> bool {
+    provider.descriptor.actions.contains(&ActionKind::ResizeCluster)
+}
+
+/// What is true of the instance of each node, as the provider has it.
+async fn instances(
+    provider: &Provider,
+    look: &Look,
+    cluster: &Cluster,
+) -> Result<BTreeMap<NodeId, NodeFacts>> {
+    let seen = provider.interface.update_cluster_status(look, cluster).await?.into_iter();
+    Ok(seen.map(|seen| (seen.node, NodeFacts { instance: seen.instance, health: None })).collect())
 }
 
 /// The secrets that a planned change would bring, over those on record.

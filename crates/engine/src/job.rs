@@ -5,8 +5,8 @@ use crate::{
     task::{JobContext, Standing},
 };
 use provider_core::{
-    ActionKind, AgentApi, Cancel, Cluster, Error, Fold, FoldResult, Gateway, Input, JobId, Machine, Output,
-    Plan, Records, Result, Retry, TaskId, TaskOutcome,
+    AgentApi, Cancel, Cluster, Error, Fold, FoldResult, Gateway, Input, JobId, Machine, Output, Plan,
+    Records, Result, Retry, TaskId, TaskOutcome,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -136,8 +136,7 @@ async fn prepare(
         gateway: gateway.clone(),
         look,
         tenure: tenure.clone(),
-        forced: work.change.action.is_forced(),
-        keeps_output: work.info.action == ActionKind::RunService,
+        action: work.change.action.clone(),
     }))
 }
 

@@ -2,9 +2,9 @@
 
 use crate::{EventKind, Recording, TaskReport, TaskRow, TaskState, Tenure};
 use provider_core::{
-    AgentApi, AgentCall, AgentVerb, Cluster, CommandState, Error, ErrorKind, Fact, Gateway, Handle, Input,
-    JobId, Look, Plan, Progress, ProviderInterface, QUOTA_PAUSE, ResourceId, Result, Retry, Seat, Started,
-    Task, TaskContext, TaskId, TaskOutcome, Timestamp, Token, Work,
+    Action, AgentApi, AgentCall, AgentVerb, Cluster, ClusterStatus, CommandState, Error, ErrorKind, Fact,
+    Gateway, Handle, Input, InstanceState, JobId, Look, Plan, Progress, ProviderInterface, QUOTA_PAUSE,
+    ResourceId, Result, Retry, Seat, Started, Task, TaskContext, TaskId, TaskOutcome, Timestamp, Token, Work,
 };
 use std::{
     future::poll_fn,
@@ -26,10 +26,8 @@ pub(crate) struct JobContext {
     pub(crate) gateway: Gateway,
     pub(crate) look: Look,
     pub(crate) tenure: Tenure,
-    /// Whether the job ends whatever happens.
-    pub(crate) forced: bool,
-    /// Whether what its commands print is what the operator asked for.
-    pub(crate) keeps_output: bool,
+    /// What the job does.
+    pub(crate) action: Action,
 }
 
 /// Where a task that has begun stands.
@@ -86,6 +84,10 @@ impl JobContext {
             Err(Error::bug("the provider plugin panicked")
                 .hint("please report it; the executor's log has the place"))
         });
+        let result = match result {
+            Err(error) if silence(task, &error) => Err(self.of_machine(&cx, task, error).await),
+            result => result,
+        };
         let (outcome, fact) = match result {
             Ok(Ended::Done(fact)) => {
                 at.state = TaskState::Done;
@@ -102,10 +104,39 @@ impl JobContext {
         Ok((Input::Finished(id, outcome), Some(at)))
     }
 
+    /// What there is to say of an agent that can't be reached. While its machine runs, it may answer later; a
+    /// machine that is down or gone does not come back by itself, so nobody waits for it.
+    async fn of_machine(&self, cx: &TaskContext, task: &Task, error: Error) -> Error {
+        let mut cluster = cx.cluster().clone();
+        cluster.nodes.retain(|id, node| task.node.as_ref() == Some(id) && node.instance.is_some());
+        if cluster.nodes.is_empty() {
+            return error;
+        }
+        let Ok(seen) = self.provider.update_cluster_status(cx, &cluster).await else { return error };
+        let how = seen.into_iter().find_map(|seen| match seen.instance {
+            InstanceState::Missing => Some("is gone"),
+            InstanceState::Stopped => Some("is down"),
+            InstanceState::Pending | InstanceState::Running => None,
+        });
+        let Some(how) = how else { return error };
+        let name = &cluster.spec.name;
+        let hint = match (&self.action, cluster.status) {
+            (
+                Action::DeleteClusters { .. } | Action::CeaseClusters | Action::DeleteClusterNodes { .. },
+                _,
+            ) => "ask for the removal anew: it leaves out what is gone".to_owned(),
+            (_, ClusterStatus::Active) => {
+                format!("`pitrix cluster recover {name}` brings it back; then ask for the rest anew")
+            }
+            _ => format!("`pitrix cluster start {name}` brings it back"),
+        };
+        Error::lost(format!("its instance {how}")).with_retry(Retry::Never).hint(hint).caused_by(&error)
+    }
+
     /// Decides what follows from an error.
     fn failed(&self, task: &Task, at: &mut Standing, mut error: Error) -> TaskOutcome {
         let late = self.look.clock.now() >= at.deadline;
-        let may_be_given_up = late && (self.forced || matches!(task.work, Work::Agent(_)));
+        let may_be_given_up = late && (self.action.is_forced() || matches!(task.work, Work::Agent(_)));
         if error.kind() == ErrorKind::InDoubt && !may_be_given_up {
             // What it may have made must be found out, however long that takes. A command makes no resource.
         } else if error.retry() == Retry::WaitQuota {
@@ -123,7 +154,10 @@ impl JobContext {
 
     async fn report(&self, id: TaskId, task: &Task, at: &Standing, fact: Option<&Fact>) -> Result<()> {
         let output = match fact {
-            Some(Fact::Agent(report)) if self.keeps_output => Some(report.output.clone()),
+            // What its commands print is what the operator asked for.
+            Some(Fact::Agent(report)) if matches!(self.action, Action::RunService { .. }) => {
+                Some(report.output.clone())
+            }
             _ => None,
         };
         let report = TaskReport {
@@ -221,9 +255,23 @@ impl JobContext {
                 Some(error) => {
                     // A command that failed may be run again, under a new id.
                     cx.reopen().await?;
-                    Err(if report.output.is_empty() { error } else { error.because(report.output) })
+                    let error = if report.output.is_empty() { error } else { error.because(report.output) };
+                    Err(match &task.work {
+                        Work::Agent(AgentVerb::AwaitHealthy) => error.hint(self.way_to_health()),
+                        _ => error,
+                    })
                 }
             },
+        }
+    }
+
+    /// What to do about a node that does not become healthy.
+    fn way_to_health(&self) -> String {
+        let name = self.look.cluster().spec.name.clone();
+        let logs = format!("`pitrix cluster logs {name}` may tell why");
+        match self.action {
+            Action::RecoverClusters => logs,
+            _ => format!("{logs}; `pitrix cluster recover {name}` starts anew what is down"),
         }
     }
 
@@ -243,6 +291,11 @@ impl JobContext {
             .and_then(|instance| instance.agent.clone())
             .ok_or_else(|| Error::unavailable(format!("`{}`: the node's agent is not known yet", task.work)))
     }
+}
+
+/// Whether an agent could not be reached, or not be understood to the end.
+fn silence(task: &Task, error: &Error) -> bool {
+    matches!(task.work, Work::Agent(_)) && matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::InDoubt)
 }
 
 /// Runs a future and keeps its panics from spreading.

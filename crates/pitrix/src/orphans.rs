@@ -83,6 +83,10 @@ impl<'a> Owners<'a> {
         match self.clusters.get(resource.cluster.as_str()) {
             // Its job may have made what the record does not have yet.
             Some(cluster) if cluster.transition.is_some() => None,
+            Some(cluster) if !resource.is_recorded() && is_gone(cluster) => {
+                Some(format!("cluster {} was deleted without it", cluster.spec.name))
+            }
+            Some(_) if !resource.is_recorded() => None,
             Some(cluster) => Some(format!("cluster {} does not know it", cluster.spec.name)),
             None => Some("its cluster is not on record".to_owned()),
         }

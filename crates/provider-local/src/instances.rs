@@ -101,7 +101,7 @@ impl Act for StartInstance {
     }
 }
 
-/// Ends an instance's agent and everything under it.
+/// Ends an instance's agent and everything under it. One that is gone runs no more.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct StopInstance {
     pub(crate) id: ResourceId,
@@ -112,7 +112,10 @@ impl Act for StopInstance {
     const NAME: &'static str = "StopInstance";
 
     fn act(&self, data: &DataDir, _: &Origin) -> Result<()> {
-        data.identity(&self.id, &data.instances.get(&self.id)?)?.end(data.grace)
+        match data.instances.find(&self.id)? {
+            Some(instance) => data.identity(&self.id, &instance)?.end(data.grace),
+            None => Ok(()),
+        }
     }
 
     fn find(&self, data: &DataDir, _: &Origin) -> Result<Option<()>> {

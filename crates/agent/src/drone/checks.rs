@@ -8,11 +8,14 @@ use crate::drone::{
     instance::Instance,
     log,
     output::Output,
-    processes::{self, Mark},
+    processes,
     program::{Program, shell},
 };
 use provider_core::{Error, ErrorKind, Health, HealthCheck, Report, Result, ServiceName, Timestamp, Token};
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::{
+    event::{EventfdFlags, eventfd},
+    process::Pid,
+};
 use std::{
     convert::Infallible,
     os::fd::{AsFd, OwnedFd},
@@ -31,6 +34,7 @@ const CHECK: &str = "health-check";
 /// See the module.
 pub(super) struct Checks {
     instance: Instance,
+    keeper: Pid,
     /// Ends the check or action that runs.
     stop: OwnedFd,
     book: Mutex<Book>,
@@ -47,6 +51,8 @@ struct Book {
     is_paused: bool,
     /// Successes in a row since somebody waits for them.
     awaited: Option<u32>,
+    /// Nothing is left that could become healthy, and nobody is about to bring it back.
+    is_dead: bool,
     /// What the last check said, unless it passed.
     failure: Option<Failure>,
 }
@@ -61,7 +67,7 @@ struct Pause<'a>(&'a Checks);
 
 impl Checks {
     /// The checks of an instance, after what an earlier worker was at when it died was ended.
-    pub(super) fn open(instance: &Instance) -> Result<Self> {
+    pub(super) fn open(instance: &Instance, keeper: Pid) -> Result<Self> {
         let end = |id: &Token| {
             let mark = instance.command_mark(id, None);
             processes::end(|| mark.find(), Duration::ZERO)
@@ -85,9 +91,10 @@ impl Checks {
             is_running: false,
             is_paused: false,
             awaited: None,
+            is_dead: false,
             failure: None,
         };
-        Ok(Self { instance: instance.clone(), stop, book: Mutex::new(book), changed: Condvar::new() })
+        Ok(Self { instance: instance.clone(), keeper, stop, book: Mutex::new(book), changed: Condvar::new() })
     }
 
     /// Whether the application works.
@@ -103,9 +110,12 @@ impl Checks {
         health
     }
 
-    /// The processes of a check that runs.
-    pub(super) fn mark(&self) -> Mark {
-        self.instance.command_mark(&Token::new(CHECK), None)
+    /// How many processes of the application run, whoever started them. Those of a check are not counted.
+    pub(super) fn processes(&self) -> usize {
+        let check = self.instance.command_mark(&Token::new(CHECK), None);
+        let is_application = |pid| pid != self.keeper && !check.is_on(pid);
+        let members = self.instance.mark(self.keeper).find();
+        members.iter().filter(|process| is_application(process.pid)).count()
     }
 
     /// Takes what tells from now on that the application works.
@@ -134,17 +144,20 @@ impl Checks {
         Ok(report)
     }
 
-    /// Waits until enough checks in a row have passed from now on. A node without a check does not wait.
+    /// Waits until enough checks in a row have passed from now on. A node without a check does not wait. Nobody waits
+    /// for the dead: once checks have failed so often that the node is unhealthy, no process of the application is
+    /// left and no action is to bring it back, it will not come back by itself.
     pub(super) fn await_healthy(&self, timeout: Duration) -> Result<Report> {
         let deadline = Instant::now() + timeout;
         let mut book = self.book();
         book.awaited = Some(0);
-        book.failure = None;
+        (book.is_dead, book.failure) = (false, None);
         book.due = Instant::now();
         self.changed.notify_all();
         let mut is_late = false;
         while let Some(check) = book.standing.check()
             && book.awaited < Some(check.healthy_threshold)
+            && !book.is_dead
             && !is_late
         {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -153,14 +166,18 @@ impl Checks {
             is_late = left.is_zero();
         }
         book.awaited = None;
-        if !is_late {
+        if !book.is_dead && !is_late {
             return Ok(Report::default());
         }
         let (why, output) = match book.failure.take() {
             Some(Failure { line, output }) => (format!("the last health check failed: {line}"), output),
             None => ("no health check has failed, but too few have passed".to_owned(), String::new()),
         };
-        let error = Error::timed_out(format!("the node did not become healthy within {timeout:?}"));
+        let error = if book.is_dead {
+            Error::failed("the node will not become healthy: no process of the application is left")
+        } else {
+            Error::timed_out(format!("the node did not become healthy within {timeout:?}"))
+        };
         Ok(Report {
             error: Some(error.because(why).hint("see the node's logs")),
             output,
@@ -231,11 +248,12 @@ impl Checks {
     /// Notes the outcome of a check; the number of the action to run, if there is one.
     fn take(&self, check: &HealthCheck, outcome: Option<std::result::Result<(), Failure>>) -> Option<u64> {
         let outcome = outcome?;
+        let passed = outcome.is_ok();
+        let is_empty = !passed && self.book().awaited.is_some() && self.processes() == 0;
         let mut book = self.book();
         if book.is_paused || book.standing.check() != Some(check) {
             return None;
         }
-        let passed = outcome.is_ok();
         book.awaited = book.awaited.map(|in_row| if passed { in_row.saturating_add(1) } else { 0 });
         book.failure = outcome.err();
         let verdict = book.tally.take(passed, check, Instant::now());
@@ -252,6 +270,7 @@ impl Checks {
             self.save(&book.standing);
             log(format_args!("the node is {}", if passed { "healthy" } else { "unhealthy" }));
         }
+        book.is_dead = verdict == Some(Verdict::Unhealthy) && is_empty && book.standing.action().is_none();
         let pause = match book.standing.verdict() {
             _ if book.awaited.is_some() => SOON,
             Verdict::Open => book.pace,

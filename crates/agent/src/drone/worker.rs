@@ -53,7 +53,7 @@ pub(super) fn work(directory: &Path, keeper: &str) -> Result<()> {
     for (number, id) in interrupted {
         end_interrupted(&instance, &journal, number, &id)?;
     }
-    let checks = Checks::open(&instance)?;
+    let checks = Checks::open(&instance, keeper)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let drone = Arc::new(Drone { instance, keeper, journal, checks });
     let ended = runtime.block_on(async {
@@ -200,10 +200,7 @@ impl Drone {
     }
 
     fn status(&self) -> Result<Reply> {
-        let members = self.instance.mark(self.keeper).find();
-        let check = self.checks.mark();
-        let is_application = |pid| pid != self.keeper && !check.is_on(pid);
-        let processes = members.iter().filter(|process| is_application(process.pid)).count();
+        let processes = self.checks.processes();
         let node = State::load(&self.instance)?.node;
         Ok(Reply::Status(AgentStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -147,6 +147,43 @@ async fn whoever_waits_for_health_gets_it_soon_or_the_reason() {
 }
 
 #[tokio::test]
+async fn nobody_waits_for_an_application_that_is_dead() {
+    let instance = Instance::start().await;
+    let awaits = Command::AwaitHealthy { timeout_s: 600 };
+    let alive = "echo >>checks; kill -0 $(cat app) 2>/dev/null || { echo nobody is there; exit 1; }";
+    configure(&instance, Some(check(alive))).await;
+    instance.sh("start", &daemon("app")).await;
+    assert_eq!(instance.run("alive", &awaits).await, Report::default());
+    Pinned::new(&instance.path("root/app")).kill();
+    let error = instance.run("dead", &awaits).await.error.unwrap();
+    assert_eq!(error.kind(), ErrorKind::Failed);
+    assert_eq!(error.to_string(), "the node will not become healthy: no process of the application is left");
+    assert_eq!(error.causes(), ["the last health check failed: nobody is there"]);
+
+    // What is left may come up yet.
+    let start = daemon("other").replace("mkfifo", "rm -f *.ready app; mkfifo");
+    instance.sh("start-again", &start).await;
+    instance.submit("slow", &awaits).await;
+    instance.health(|health| health.cause.as_ref().is_some_and(|cause| cause.contains("2 times"))).await;
+    fs::write(instance.path("root/checks"), "").unwrap();
+    lines(&instance, "checks", 2).await;
+    assert_eq!(instance.state("slow", Duration::ZERO).await, CommandState::Running);
+    fs::copy(instance.path("root/other"), instance.path("root/app")).unwrap();
+    assert_eq!(instance.end("slow").await, Report::default());
+}
+
+#[tokio::test]
+async fn what_the_action_of_a_check_brings_back_is_waited_for() {
+    let instance = Instance::start().await;
+    let action_cmd = daemon("app").replace("mkfifo", "rm -f *.ready app; mkfifo");
+    configure(&instance, Some(HealthCheck { action_cmd, ..check("kill -0 $(cat app)") })).await;
+    instance.sh("start", &daemon("app")).await;
+    instance.health(|health| health.healthy).await;
+    Pinned::new(&instance.path("root/app")).kill();
+    assert_eq!(instance.run("await", &Command::AwaitHealthy { timeout_s: 600 }).await, Report::default());
+}
+
+#[tokio::test]
 async fn what_is_known_of_health_outlives_the_worker_and_not_the_instance() {
     let mut instance = Instance::start().await;
     let pipe = instance.pipe("pipe");

@@ -22,9 +22,9 @@ fn a_resource_without_an_owner_says_why() {
     busy.transition = Some(Transition::Creating);
     let clusters = [cluster("live", ClusterStatus::Active), cluster("gone", ClusterStatus::Deleted), busy];
     let owners = Owners::of(&clusters);
-    let check = |id: &str, tag: &str, expected: Option<&str>| {
+    let check_kind = |kind: &str, id: &str, tag: &str, expected: Option<&str>| {
         let resource = TaggedResource {
-            kind: "volume".to_owned(),
+            kind: kind.to_owned(),
             id: ResourceId::new(id),
             cluster: tag.to_owned(),
             name: String::new(),
@@ -32,10 +32,16 @@ fn a_resource_without_an_owner_says_why() {
         };
         assert_eq!(owners.why_orphan(&resource).as_deref(), expected, "{id} of {tag}");
     };
+    let check = |id: &str, tag: &str, expected: Option<&str>| check_kind("volume", id, tag, expected);
     check("i-live", "live", None);
     check("v-live", "live", None);
     check("v-new", "busy", None);
     check("v-lost", "live", Some("cluster LIVE does not know it"));
     check("v-gone", "gone", Some("cluster GONE was deleted without it"));
     check("v-old", "never", Some("its cluster is not on record"));
+    // No record has a list of these.
+    check_kind("release", "live.v1", "live", None);
+    check_kind("release", "busy.v1", "busy", None);
+    check_kind("release", "gone.v1", "gone", Some("cluster GONE was deleted without it"));
+    check_kind("release", "old.v1", "never", Some("its cluster is not on record"));
 }

@@ -211,6 +211,11 @@ esac
         self.processes(|_, _| true, "__drone")
     }
 
+    /// Every executor, also one that has just started.
+    pub(crate) fn executors(&self) -> Vec<u32> {
+        self.processes(|_, _| true, "__executor")
+    }
+
     fn processes(&self, which: impl Fn(u32, &str) -> bool, verb: &str) -> Vec<u32> {
         let state = self.state();
         let mut found = Vec::new();
@@ -233,8 +238,7 @@ impl Drop for Installation {
         let _ = fs::remove_file(self.path("hold"));
         let _ = fs::remove_file(self.path("fail"));
         // Whatever is still running ends with its executor and its keepers.
-        let executors = self.processes(|_, _| true, "__executor");
-        executors.into_iter().for_each(|pid| send(pid, Signal::TERM));
+        self.executors().into_iter().for_each(|pid| send(pid, Signal::TERM));
         self.agents().into_iter().for_each(|pid| send(pid, Signal::TERM));
         let started = Instant::now();
         while started.elapsed() < PATIENCE && (!self.agents().is_empty() || self.executor_is_locked()) {

@@ -61,7 +61,7 @@ pub struct Facts {
     /// What the change needs of each quota, and what is left.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headroom: BTreeMap<String, Headroom>,
-    /// What was found of each node, for a recovery.
+    /// What was found of each node; for a recovery also of its application.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub nodes: BTreeMap<NodeId, NodeFacts>,
     /// Everything that stands in the way, all at once. Not empty means that the change is refused.
@@ -234,7 +234,7 @@ pub struct ClusterDetails {
 /// A resource of ours that a provider still has, found by its tags.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaggedResource {
-    /// `instance` or `volume`.
+    /// `instance` or `volume`, which clusters have on record; anything else belongs to its cluster as a whole.
     pub kind: String,
     /// What the provider calls it.
     pub id: ResourceId,
@@ -246,4 +246,11 @@ pub struct TaggedResource {
     /// When it was made, where the provider tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
+}
+
+impl TaggedResource {
+    /// Whether the record of its cluster names it.
+    pub fn is_recorded(&self) -> bool {
+        matches!(self.kind.as_str(), "instance" | "volume")
+    }
 }

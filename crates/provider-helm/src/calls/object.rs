@@ -26,6 +26,9 @@ pub struct ApplyObject {
     /// since is left alone.
     #[serde(default)]
     pub create: bool,
+    /// Whether fields that others have set since are taken back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
 }
 
 #[async_trait]
@@ -68,19 +71,25 @@ async fn apply(session: &Session, call: &ApplyObject, body: &Value) -> Result<()
             other => return other.map(|live| session.note_applied(&call.object.path(), &live)),
         }
     }
-    let live = apply_over(session, &call.object, body, false).await?;
+    let how = ApplyOptions { force: call.force, ..ApplyOptions::default() };
+    let live = apply_over(session, &call.object, body, how).await?;
     session.note_applied(&call.object.path(), &live);
     Ok(())
 }
 
-/// Applies a document over what is there. Fields that only we or an older Helm have set are taken over.
+/// Applies a document over what is there. Fields that only we or an older Helm have set are taken over; with `force`
+/// also those of others, but never those of the cluster's own controllers: whoever scales by load goes on doing so.
 ///
 /// # Errors
 /// As [`Api::apply`](crate::api::Api::apply); `Conflict` names each field that something else manages.
-pub async fn apply_over(session: &Session, object: &ObjectRef, body: &Value, dry_run: bool) -> Result<Value> {
-    let how = ApplyOptions { dry_run, ..ApplyOptions::default() };
-    match session.api().apply(object, body, how).await {
-        Err(error) if is_our_own_conflict(&error) => {
+pub async fn apply_over(
+    session: &Session,
+    object: &ObjectRef,
+    body: &Value,
+    how: ApplyOptions,
+) -> Result<Value> {
+    match session.api().apply(object, body, ApplyOptions { force: false, ..how }).await {
+        Err(error) if may_be_taken(&error, how.force) => {
             session.api().apply(object, body, ApplyOptions { force: true, ..how }).await
         }
         other => other,
@@ -88,17 +97,29 @@ pub async fn apply_over(session: &Session, object: &ObjectRef, body: &Value, dry
 }
 
 /// Whether every field in conflict is one that a stop or a restart of ours, or Helm before it applied on the server's
-/// side, has set.
-fn is_our_own_conflict(error: &Error) -> bool {
-    let ours = [format!("conflict with \"{OUR_MANAGER}\""), format!("conflict with \"{MANAGER}\"")];
-    let is_ours = |cause: &String| ours.iter().any(|own| cause.contains(own));
-    error.kind() == ErrorKind::Conflict
-        && if error.causes().is_empty() {
-            ours.iter().any(|own| error.to_string().contains(own))
-        } else {
-            error.causes().iter().all(is_ours)
-        }
+/// side, has set; with `force`, one that no controller has set.
+fn may_be_taken(error: &Error, force: bool) -> bool {
+    // The message names them all, or counts those of one manager; then the causes name it.
+    let texts = std::iter::once(error.to_string()).chain(error.causes().iter().cloned());
+    let managers: Vec<String> = texts.flat_map(|text| managers_in(&text)).collect();
+    let may = |manager: &String| match manager.as_str() {
+        OUR_MANAGER | MANAGER => true,
+        other => force && other != CONTROLLERS,
+    };
+    error.kind() == ErrorKind::Conflict && !managers.is_empty() && managers.iter().all(may)
 }
+
+/// The managers that a text about conflicts names.
+fn managers_in(text: &str) -> Vec<String> {
+    let named = text.split("conflict").skip(1).filter_map(|rest| {
+        let rest = rest.strip_prefix('s').unwrap_or(rest).strip_prefix(" with \"")?;
+        rest.split('"').next().map(str::to_owned)
+    });
+    named.collect()
+}
+
+/// The field manager of what the cluster does by itself, such as scaling by load.
+const CONTROLLERS: &str = "kube-controller-manager";
 
 /// Creates a definition of custom resources that a chart brings in `crds/`; one that is there stays as it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -277,19 +298,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_conflicts_with_ourselves_are_forced() {
-        let of = |causes: &[&str]| {
-            causes.iter().fold(Error::conflict("Apply failed"), |error, cause| error.because(*cause))
+    fn conflicts_with_others_are_forced_on_request_and_those_with_controllers_never() {
+        let check = |message: &str, causes: &[&str], ours, forced| {
+            let error = causes.iter().fold(Error::conflict(message), |error, cause| error.because(*cause));
+            assert_eq!(may_be_taken(&error, false), ours, "{message} {causes:?}");
+            assert_eq!(may_be_taken(&error, true), forced, "{message} {causes:?}");
         };
-        for (causes, ours) in [
-            (&[".spec.replicas: conflict with \"pitrix\" using apps/v1"][..], true),
-            (&[".spec.replicas: conflict with \"helm\" using apps/v1"], true),
-            (&[".a: conflict with \"pitrix\"", ".b: conflict with \"kubectl\""], false),
-            (&[], false),
-        ] {
-            assert_eq!(is_our_own_conflict(&of(causes)), ours, "{causes:?}");
-        }
-        assert!(!is_our_own_conflict(&Error::invalid("conflict with \"pitrix\"")));
+        check("Apply failed", &[".spec.replicas: conflict with \"pitrix\" using apps/v1"], true, true);
+        check("Apply failed", &[".spec.replicas: conflict with \"helm\" using apps/v1"], true, true);
+        let two = [".a: conflict with \"pitrix\"", ".b: conflict with \"kubectl\""];
+        check("Apply failed", &two, false, true);
+        check(
+            "1 conflict: conflict with \"kube-controller-manager\" with subresource \"scale\"",
+            &[],
+            false,
+            false,
+        );
+        check("2 conflicts: conflicts with \"kubectl\":\n- .a\n- .b", &[], false, true);
+        check("2 conflicts: conflict with \"pitrix\": .a\nconflict with \"kubectl\": .b", &[], false, true);
+        check("the object has been modified", &[], false, false);
+        assert!(!may_be_taken(&Error::invalid("conflict with \"pitrix\""), true));
     }
 
     #[test]

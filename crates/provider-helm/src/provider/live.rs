@@ -6,6 +6,7 @@ use super::{
     parse::spec_of,
 };
 use crate::{
+    api::ApplyOptions,
     calls::{Basis, apply_over},
     release::{Release, ReleaseStatus, Revision},
     session::{Loaded, Session, release_in, side_by_side},
@@ -43,7 +44,8 @@ impl Live for Kubernetes {
                         Arc::new(Loaded::new(made.release)?)
                     }
                 };
-                let mut changes = tried(&session, &findings.objects, &loaded).await?;
+                let force = change.action == Action::RecoverClusters;
+                let mut changes = tried(&session, &findings.objects, &loaded, force).await?;
                 changes.extend(findings.gone.iter().map(deleted));
                 Ok(changes)
             }
@@ -84,7 +86,7 @@ impl Live for Kubernetes {
                 Some(Found { object, create: false, keep: false, awaited: false, node: None, replicas: None })
             })
             .collect();
-        let changes = tried(&session, &objects, &loaded).await?;
+        let changes = tried(&session, &objects, &loaded, false).await?;
         Ok(Adopted { app, package: package(release)?, parsed, changes })
     }
 
@@ -164,7 +166,13 @@ fn deleted(found: &Found) -> ObjectChange {
 }
 
 /// What applying would change, as the server says when it is asked to only try.
-async fn tried(session: &Session, objects: &[Found], loaded: &Loaded) -> Result<Vec<ObjectChange>> {
+async fn tried(
+    session: &Session,
+    objects: &[Found],
+    loaded: &Loaded,
+    force: bool,
+) -> Result<Vec<ObjectChange>> {
+    let how = ApplyOptions { force, dry_run: true, ..ApplyOptions::default() };
     let looks = objects.iter().map(|found| {
         async move {
             let name = found.object.to_string();
@@ -173,7 +181,7 @@ async fn tried(session: &Session, objects: &[Found], loaded: &Loaded) -> Result<
             if live.is_none() {
                 return Ok(diff::change(name, None, Some(body)));
             }
-            match apply_over(session, &found.object, body, true).await {
+            match apply_over(session, &found.object, body, how).await {
                 Ok(after) => Ok(diff::change(name, live.as_ref(), Some(&after))),
                 // It would be refused; that it would is worth more than the end of the list.
                 Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Invalid) => {

@@ -93,7 +93,7 @@ impl Frame<'_> {
         let mut layers = vec![self.claim(basis)?];
         layers.extend(self.definitions()?);
         layers.extend(self.hooks(before)?);
-        layers.extend(self.apply()?);
+        layers.extend(self.apply(false)?);
         layers.push(self.remove(&found.gone, false)?);
         layers.push(self.await_all(true)?);
         layers.extend(self.hooks(after)?);
@@ -104,17 +104,17 @@ impl Frame<'_> {
     /// Taking over what something else made: apply it once more, and write down that it is there.
     fn adopt(&self) -> Result<Vec<Layer>> {
         let mut layers = vec![self.take_fields()?];
-        layers.extend(self.apply()?);
+        layers.extend(self.apply(false)?);
         layers.push(self.remove(&self.findings.gone, false)?);
         layers.push(self.await_all(true)?);
         layers.push(self.conclude("Taken over".to_owned(), Vec::new())?);
         Ok(layers)
     }
 
-    /// Bringing the objects back to what the release says.
+    /// Bringing the objects back to what the release says, whoever has changed them.
     fn repair(&self) -> Result<Vec<Layer>> {
         let mut layers = vec![self.take_fields()?];
-        layers.extend(self.apply()?);
+        layers.extend(self.apply(true)?);
         layers.push(self.await_all(false)?);
         Ok(layers)
     }
@@ -246,7 +246,7 @@ impl Frame<'_> {
     }
 
     /// The objects, kinds that need each other one after another.
-    fn apply(&self) -> Result<Vec<Layer>> {
+    fn apply(&self, force: bool) -> Result<Vec<Layer>> {
         let mut layers: Vec<(Phase, Layer)> = Vec::new();
         let mut objects: Vec<_> = self.findings.objects.iter().collect();
         objects.sort_by_key(|found| install_phase(found.object.kind()));
@@ -257,6 +257,7 @@ impl Frame<'_> {
                 revision: self.findings.revision,
                 object: found.object.clone(),
                 create: found.create,
+                force,
             };
             let task = step.task(found.node.clone(), REQUEST_S)?;
             match layers.last_mut() {

@@ -74,6 +74,9 @@ pub enum Step {
         /// Whether it was not there when this was planned.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         create: bool,
+        /// Whether fields that others have set since are taken back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        force: bool,
     },
     /// Waits until an object is what it should be.
     Await {

@@ -46,8 +46,8 @@ pub(super) async fn start(session: &Arc<Session>, cx: &TaskContext, task: &Task)
             cx.call(WORK, session, DeleteObject { release, object, hook: true }).await?;
             done
         }
-        Step::Apply { release, revision, object, create } => {
-            let call = ApplyObject { release: release.clone(), revision, object, create };
+        Step::Apply { release, revision, object, create, force } => {
+            let call = ApplyObject { release: release.clone(), revision, object, create, force };
             let applied = cx.call(WORK, session, call).await;
             match applied {
                 Err(error) => Err(fail(session, cx, &release, revision, error).await),

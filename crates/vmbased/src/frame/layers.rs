@@ -195,8 +195,13 @@ fn instances<'a>(
     is_due: impl Fn(&NodeView<'a>) -> bool,
 ) -> Layer {
     let work = Work::Cloud(Directive::Instance(verb));
-    let due = nodes.iter().filter(|node| is_due(node));
-    Layer { name: name.into(), tasks: due.map(|node| node_task(node, work.clone(), timeout_s)).collect() }
+    let task = |node: &NodeView<'a>| {
+        let mut task = node_task(node, work.clone(), timeout_s);
+        // Whether one that is gone has been stopped is for the provider to say, and no reason to give up.
+        task.failure_allowed = verb == InstanceVerb::Stop && node.is_gone();
+        task
+    };
+    Layer { name: name.into(), tasks: nodes.iter().filter(|node| is_due(node)).map(task).collect() }
 }
 
 fn volume(verb: VolumeVerb) -> impl Fn(&NodeView<'_>, DiskId) -> Work {

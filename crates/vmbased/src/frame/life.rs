@@ -6,7 +6,7 @@ use super::layers::{
 };
 use super::nodes::{NodeView, in_service, on_record, those};
 use super::services::{services, starts, stops};
-use provider_core::{Cluster, Layer, ServiceName};
+use provider_core::{Cluster, Facts, Layer, ServiceName};
 
 pub(super) fn bring_up(nodes: &[NodeView<'_>], needs_frontgate: bool) -> Vec<Layer> {
     let mut layers = machines(nodes, needs_frontgate);
@@ -19,7 +19,8 @@ pub(super) fn bring_up(nodes: &[NodeView<'_>], needs_frontgate: bool) -> Vec<Lay
     layers
 }
 
-/// Machines and disks for `nodes`, as far as they lack them; those that lack some are configured.
+/// Machines and disks for `nodes`, as far as they lack them; those that lack some are configured. All disks are
+/// mounted: a job that was cut short may have unmounted what it did not come to detach.
 pub(super) fn machines(nodes: &[NodeView<'_>], needs_frontgate: bool) -> Vec<Layer> {
     let fresh = those(nodes, NodeView::is_fresh);
     let volumes = create_volumes(nodes);
@@ -30,7 +31,7 @@ pub(super) fn machines(nodes: &[NodeView<'_>], needs_frontgate: bool) -> Vec<Lay
     } else {
         vec![beside(volumes, instances)]
     };
-    layers.extend([attach_volumes(nodes), mount(&fresh), configure(&fresh)]);
+    layers.extend([attach_volumes(nodes), mount(nodes), configure(&fresh)]);
     layers
 }
 
@@ -45,15 +46,15 @@ pub(super) fn around(start: Vec<Layer>, new: &[NodeView<'_>], upgraded: &[NodeVi
     layers
 }
 
-pub(super) fn stop(cluster: &Cluster) -> Vec<Layer> {
-    let nodes = on_record(cluster);
+pub(super) fn stop(cluster: &Cluster, facts: &Facts) -> Vec<Layer> {
+    let nodes = on_record(cluster, facts);
     let mut layers = stops(&nodes, &in_service(&nodes));
     layers.push(stop_instances(&nodes));
     layers
 }
 
-pub(super) fn delete(cluster: &Cluster, keep_volumes: bool) -> Vec<Layer> {
-    let nodes = on_record(cluster);
+pub(super) fn delete(cluster: &Cluster, facts: &Facts, keep_volumes: bool) -> Vec<Layer> {
+    let nodes = on_record(cluster, facts);
     let mut layers = take_down(&nodes, &nodes, Vec::new());
     if !keep_volumes {
         layers.push(delete_volumes(&nodes));

@@ -18,7 +18,7 @@ mod services;
 mod version;
 
 use layers::{attach_keys, await_healthy, detach_keys, forced, push_metadata};
-use nodes::{NodeView, those, wanted};
+use nodes::{NodeView, restored, those, wanted};
 use provider_core::{Action, ActionKind, Change, Error, Facts, Layer, Plan, Result, ServiceName};
 use services::{restarts, run_service, services};
 
@@ -29,7 +29,8 @@ pub const ACTIONS: &[ActionKind] = &ActionKind::ALL;
 /// empty when there is nothing to do.
 ///
 /// Starting a cluster that was never completed, or that has lost instances or disks, plans what creating it
-/// still lacks.
+/// still lacks. An instance that is on record and was found to be gone is replaced by it. Whatever else is planned
+/// asks nothing of agents whose instances were found to be down or gone.
 ///
 /// # Errors
 /// When `facts` lists shortfalls, all of them in one error: `Quota` if each is about a quota, otherwise
@@ -39,32 +40,34 @@ pub fn plan(change: &Change, facts: Facts) -> Result<Plan> {
     let before = &change.before;
     let layers = match &change.action {
         Action::CreateCluster | Action::StartClusters => {
-            life::bring_up(&wanted(change)?, facts.needs_frontgate)
+            life::bring_up(&restored(change, &facts)?, facts.needs_frontgate)
         }
-        Action::StopClusters => life::stop(before),
-        Action::RestartClusters => restart(change)?,
+        Action::StopClusters => life::stop(before, &facts),
+        Action::RestartClusters => restart(change, &facts)?,
         Action::DeleteClusters { keep_volumes, force, .. } => {
-            let layers = life::delete(before, *keep_volumes);
+            let layers = life::delete(before, &facts, *keep_volumes);
             if *force { layers.into_iter().map(forced).collect() } else { layers }
         }
-        Action::CeaseClusters => life::delete(before, false),
-        Action::AddClusterNodes => scale::add_nodes(change, facts.needs_frontgate)?,
-        Action::DeleteClusterNodes { nodes } => scale::delete_nodes(change, nodes)?,
-        Action::ResizeCluster { .. } => scale::resize(change)?,
-        Action::UpdateClusterEnv => update_env(change)?,
-        Action::UpgradeCluster { backup, .. } => version::upgrade(change, *backup)?,
-        Action::RollbackCluster { .. } => version::roll_back(change)?,
+        Action::CeaseClusters => life::delete(before, &facts, false),
+        Action::AddClusterNodes => scale::add_nodes(change, &facts)?,
+        Action::DeleteClusterNodes { nodes } => scale::delete_nodes(change, &facts, nodes)?,
+        Action::ResizeCluster { .. } => scale::resize(change, &facts)?,
+        Action::UpdateClusterEnv => update_env(change, &facts)?,
+        Action::UpgradeCluster { backup, .. } => version::upgrade(change, &facts, *backup)?,
+        Action::RollbackCluster { .. } => version::roll_back(change, &facts)?,
         Action::RecoverClusters => recover::recover(change, &facts)?,
-        Action::AttachKeyPairs { keys } => vec![attach_keys(&all_in_service(change)?, keys)],
-        Action::DetachKeyPairs { keys } => vec![detach_keys(&all_in_service(change)?, keys)],
-        Action::RunService { service, params } => run_service(&all_in_service(change)?, service, params),
+        Action::AttachKeyPairs { keys } => vec![attach_keys(&all_in_service(change, &facts)?, keys)],
+        Action::DetachKeyPairs { keys } => vec![detach_keys(&all_in_service(change, &facts)?, keys)],
+        Action::RunService { service, params } => {
+            run_service(&all_in_service(change, &facts)?, service, params)
+        }
     };
     refuse_shortfalls(change, &facts)?;
     Ok(Plan::new(facts, layers))
 }
 
-fn restart(change: &Change) -> Result<Vec<Layer>> {
-    let nodes = all_in_service(change)?;
+fn restart(change: &Change, facts: &Facts) -> Result<Vec<Layer>> {
+    let nodes = all_in_service(change, facts)?;
     let mut layers = restarts(&nodes, &nodes, &[]);
     layers.push(await_healthy(&nodes));
     Ok(layers)
@@ -72,8 +75,8 @@ fn restart(change: &Change) -> Result<Vec<Layer>> {
 
 /// Nodes of other roles learn nothing new, unless something is for all to see. When nothing has changed, an
 /// earlier attempt may have stopped short, and all are told again.
-fn update_env(change: &Change) -> Result<Vec<Layer>> {
-    let nodes = all_in_service(change)?;
+fn update_env(change: &Change, facts: &Facts) -> Result<Vec<Layer>> {
+    let nodes = all_in_service(change, facts)?;
     let (before, after) = (&change.before.spec, &change.after);
     let concerns_all = before.endpoints != after.endpoints || before.links != after.links;
     let is_told = |node: &NodeView<'_>| {
@@ -91,8 +94,8 @@ fn update_env(change: &Change) -> Result<Vec<Layer>> {
 }
 
 /// The wanted nodes, all of which must be in service.
-fn all_in_service(change: &Change) -> Result<Vec<NodeView<'_>>> {
-    let nodes = wanted(change)?;
+fn all_in_service<'a>(change: &'a Change, facts: &Facts) -> Result<Vec<NodeView<'a>>> {
+    let nodes = wanted(change, facts)?;
     refuse_unless(change, &nodes, is_served)?;
     Ok(nodes)
 }

@@ -1,8 +1,8 @@
 //! The nodes that a plan is about: what is wanted of each beside what is on record.
 
 use provider_core::{
-    AppVersionId, Change, Cluster, ClusterSpec, ClusterStatus, Disk, Error, Node, NodeId, NodeSpec,
-    NodeStatus, Result, RoleName, RoleSpec, ServiceName,
+    AppVersionId, Change, Cluster, ClusterSpec, ClusterStatus, Disk, Error, Facts, InstanceState, Node,
+    NodeId, NodeSpec, NodeStatus, Result, RoleName, RoleSpec, ServiceName,
 };
 use std::iter::once;
 
@@ -20,37 +20,45 @@ pub(super) struct NodeView<'a> {
     joins: bool,
     /// Whether its data is of the version before, because an upgrade stopped short of it.
     is_behind: bool,
-    /// Whether the instance on record was found to be gone.
+    /// What the instance on record was found to be, if somebody looked.
+    found: Option<InstanceState>,
+    /// Whether what is gone is to be made again, whatever the record says.
     is_lost: bool,
     /// Whether its disks will have been detached.
     is_loose: bool,
 }
 
 /// The wanted nodes, by role and then server id.
-pub(super) fn wanted(change: &Change) -> Result<Vec<NodeView<'_>>> {
+pub(super) fn wanted<'a>(change: &'a Change, facts: &Facts) -> Result<Vec<NodeView<'a>>> {
     let lost = |id| Error::invalid(format!("planning node `{id}`: the cluster does not have its role"));
     let views = change.after.nodes.keys().map(|id| {
-        let view = view(&change.before, &change.after, id);
+        let view = view(&change.before, &change.after, facts, id);
         if view.wanted.is_some() { Ok(view) } else { Err(lost(id)) }
     });
     views.collect::<Result<_>>().map(in_order)
 }
 
+/// The same for an action that makes again what is gone.
+pub(super) fn restored<'a>(change: &'a Change, facts: &Facts) -> Result<Vec<NodeView<'a>>> {
+    let nodes = wanted(change, facts)?.into_iter();
+    Ok(nodes.map(|node| NodeView { is_lost: node.is_gone(), ..node }).collect())
+}
+
 /// The wanted nodes with the roles of the version that each was last configured with.
-pub(super) fn as_configured(change: &Change) -> Vec<NodeView<'_>> {
+pub(super) fn as_configured<'a>(change: &'a Change, facts: &Facts) -> Vec<NodeView<'a>> {
     let Change { before, after, .. } = change;
     let specs = || once(&before.spec).chain(before.previous.as_deref()).chain(once(after));
     let views = after.nodes.keys().map(|id| {
         let app = before.nodes.get(id).and_then(|node| node.app.as_ref());
         let spec = specs().find(|spec| Some(&spec.app) == app).unwrap_or(&before.spec);
-        view(before, spec, id)
+        view(before, spec, facts, id)
     });
     in_order(views.collect())
 }
 
 /// The nodes on record, by role and then server id; those that are wanted no more come last.
-pub(super) fn on_record(cluster: &Cluster) -> Vec<NodeView<'_>> {
-    in_order(cluster.nodes.keys().map(|id| view(cluster, &cluster.spec, id)).collect())
+pub(super) fn on_record<'a>(cluster: &'a Cluster, facts: &Facts) -> Vec<NodeView<'a>> {
+    in_order(cluster.nodes.keys().map(|id| view(cluster, &cluster.spec, facts, id)).collect())
 }
 
 /// Those of `nodes` for which `is_meant` holds.
@@ -66,7 +74,7 @@ pub(super) fn in_service<'a>(nodes: &[NodeView<'a>]) -> Vec<NodeView<'a>> {
     those(nodes, NodeView::is_in_service)
 }
 
-fn view<'a>(before: &'a Cluster, spec: &'a ClusterSpec, id: &'a NodeId) -> NodeView<'a> {
+fn view<'a>(before: &'a Cluster, spec: &'a ClusterSpec, facts: &Facts, id: &'a NodeId) -> NodeView<'a> {
     let record = before.nodes.get(id);
     let find = || {
         let node = spec.nodes.get(id)?;
@@ -81,6 +89,7 @@ fn view<'a>(before: &'a Cluster, spec: &'a ClusterSpec, id: &'a NodeId) -> NodeV
         joins: before.joining.contains(id),
         is_behind: app != Some(&spec.app)
             && before.previous.as_ref().is_some_and(|previous| app == Some(&previous.app)),
+        found: facts.nodes.get(id).map(|found| found.instance),
         is_lost: false,
         is_loose: false,
     }
@@ -95,11 +104,6 @@ fn in_order(mut nodes: Vec<NodeView<'_>>) -> Vec<NodeView<'_>> {
 }
 
 impl<'a> NodeView<'a> {
-    /// As it is when its instance is gone, whatever the record says.
-    pub(super) fn lost(self) -> Self {
-        Self { is_lost: true, ..self }
-    }
-
     /// As it will be once its disks have been detached.
     pub(super) fn loose(self) -> Self {
         Self { is_loose: true, ..self }
@@ -124,9 +128,17 @@ impl<'a> NodeView<'a> {
     }
 
     /// Whether its agent can be expected to answer: the cluster was completed, so that the agent knows who it
-    /// is, and the node runs on record.
+    /// is, and the node runs, on record and as far as was found.
     pub(super) fn is_in_service(&self) -> bool {
-        self.status == ClusterStatus::Active && self.is(NodeStatus::Active) && !self.is_new()
+        self.status == ClusterStatus::Active
+            && self.is(NodeStatus::Active)
+            && !self.is_new()
+            && !matches!(self.found, Some(InstanceState::Stopped | InstanceState::Missing))
+    }
+
+    /// Whether the instance on record was found to be gone.
+    pub(super) fn is_gone(&self) -> bool {
+        self.found == Some(InstanceState::Missing) && self.record.is_some_and(|node| node.instance.is_some())
     }
 
     /// The nodes that `nodes_to_execute_on` counts together: the base nodes of a role, or its replicas (true).

@@ -2,7 +2,7 @@
 
 use super::layers::{await_healthy, mount, push_metadata};
 use super::life::{around, machines};
-use super::nodes::{NodeView, those, wanted};
+use super::nodes::{NodeView, restored, those};
 use super::services::restarts;
 use provider_core::{Change, Facts, InstanceState, Layer, NodeStatus, Result};
 
@@ -11,13 +11,7 @@ use provider_core::{Change, Facts, InstanceState, Layer, NodeStatus, Result};
 /// one that does not work restarted.
 pub(super) fn recover(change: &Change, facts: &Facts) -> Result<Vec<Layer>> {
     let found = |node: NodeView<'_>| facts.nodes.get(node.id);
-    let nodes: Vec<_> = wanted(change)?
-        .into_iter()
-        .map(|node| {
-            let is_lost = found(node).is_some_and(|found| found.instance == InstanceState::Missing);
-            if is_lost { node.lost() } else { node }
-        })
-        .collect();
+    let nodes = restored(change, facts)?;
     let is_down = |node: &NodeView<'_>| {
         let is_silent = |health: bool| node.agent_role().is_some() && !health;
         node.is_fresh()
@@ -30,17 +24,14 @@ pub(super) fn recover(change: &Change, facts: &Facts) -> Result<Vec<Layer>> {
     let health = |node: &NodeView<'_>| found(*node).and_then(|found| found.health.as_ref());
     let ill = those(&up, |node| health(node).is_some_and(|health| health.started && !health.healthy));
     let idle = those(&up, |node| health(node).is_some_and(|health| !health.started));
-    // Where the application is down, a job that was cut short may have unmounted what it did not come to detach.
-    let unmounted = [those(&down, |node| !node.is_fresh()), idle.clone()].concat();
     let mut layers = Vec::new();
-    if down.is_empty() {
-        layers.push(mount(&unmounted));
-    } else {
+    if !down.is_empty() {
         layers = machines(&down, facts.needs_frontgate);
-        layers.push(mount(&unmounted));
         let has_news = down.iter().any(NodeView::tells_its_peers);
         layers.push(push_metadata(&those(&nodes, |node| has_news || !node.is_fresh())));
     }
+    // Where the application is down, a job that was cut short may have unmounted what it did not come to detach.
+    layers.push(mount(&idle));
     let (new, behind) = (those(&down, NodeView::is_new), those(&down, NodeView::is_left_behind));
     let again = restarts(&nodes, &ill, &[&down[..], &idle].concat());
     layers.extend(around(again, &new, &behind));

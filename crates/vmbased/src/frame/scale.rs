@@ -6,15 +6,15 @@ use super::layers::{
     unmount,
 };
 use super::life::{around, machines, take_down};
-use super::nodes::{NodeView, in_service, on_record, those, wanted};
+use super::nodes::{NodeView, in_service, on_record, restored, those, wanted};
 use super::services::{pre_checks, services, starts, stops};
 use super::{all_in_service, is_served, refuse_unless};
-use provider_core::{Change, Layer, NodeId, NodeStatus, Result, RoleSpec, ScalingPolicy, ServiceName};
+use provider_core::{Change, Facts, Layer, NodeId, NodeStatus, Result, RoleSpec, ScalingPolicy, ServiceName};
 use std::collections::BTreeSet;
 
 /// Nothing is made before the nodes that there are agree.
-pub(super) fn add_nodes(change: &Change, needs_frontgate: bool) -> Result<Vec<Layer>> {
-    let nodes = wanted(change)?;
+pub(super) fn add_nodes(change: &Change, facts: &Facts) -> Result<Vec<Layer>> {
+    let nodes = restored(change, facts)?;
     let (new, rest): (Vec<_>, Vec<_>) = nodes.iter().copied().partition(NodeView::is_new);
     refuse_unless(change, &rest, is_served)?;
     if new.is_empty() {
@@ -22,7 +22,7 @@ pub(super) fn add_nodes(change: &Change, needs_frontgate: bool) -> Result<Vec<La
     }
     let scale_out = ServiceName::ScaleOut;
     let mut layers = pre_checks("check scale out", &rest, &scale_out);
-    layers.extend(machines(&new, needs_frontgate));
+    layers.extend(machines(&new, facts.needs_frontgate));
     layers.push(push_metadata(&nodes));
     layers.extend(around(starts(&nodes, &new), &new, &[]));
     layers.push(await_healthy(&new));
@@ -33,9 +33,9 @@ pub(super) fn add_nodes(change: &Change, needs_frontgate: bool) -> Result<Vec<La
 
 /// Those that go are not told: they are no longer wanted, so the record has no role to tell them of, and what they
 /// know already is what their last commands need.
-pub(super) fn delete_nodes(change: &Change, doomed: &BTreeSet<NodeId>) -> Result<Vec<Layer>> {
-    let rest = all_in_service(change)?;
-    let nodes = on_record(&change.before);
+pub(super) fn delete_nodes(change: &Change, facts: &Facts, doomed: &BTreeSet<NodeId>) -> Result<Vec<Layer>> {
+    let rest = all_in_service(change, facts)?;
+    let nodes = on_record(&change.before, facts);
     let doomed = those(&nodes, |node| doomed.contains(node.id));
     let scale_in = ServiceName::ScaleIn;
     let mut layers = vec![push_metadata(&rest)];
@@ -46,10 +46,10 @@ pub(super) fn delete_nodes(change: &Change, doomed: &BTreeSet<NodeId>) -> Result
 }
 
 /// Role by role, and node by node where a role asks for it: replicas first.
-pub(super) fn resize(change: &Change) -> Result<Vec<Layer>> {
-    let nodes = wanted(change)?;
+pub(super) fn resize(change: &Change, facts: &Facts) -> Result<Vec<Layer>> {
+    let nodes = wanted(change, facts)?;
     refuse_unless(change, &nodes, |node| {
-        !node.is_new() && node.wanted_disks().all(|index| node.has_disk(index))
+        !node.is_new() && !node.is_gone() && node.wanted_disks().all(|index| node.has_disk(index))
     })?;
     let mut layers = Vec::new();
     for (name, role) in &change.after.roles {

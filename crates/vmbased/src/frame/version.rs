@@ -5,37 +5,38 @@ use super::life::around;
 use super::nodes::{NodeView, as_configured, those};
 use super::services::{services, starts, stops};
 use super::{all_in_service, attempt};
-use provider_core::{Change, ClusterSpec, Error, Layer, Result, ServiceName};
+use provider_core::{Change, ClusterSpec, Error, Facts, Layer, Result, ServiceName};
 use std::cmp::Reverse;
 
-pub(super) fn upgrade(change: &Change, with_backup: bool) -> Result<Vec<Layer>> {
-    let nodes = all_in_service(change)?;
+pub(super) fn upgrade(change: &Change, facts: &Facts, with_backup: bool) -> Result<Vec<Layer>> {
+    let nodes = all_in_service(change, facts)?;
     let is_there = |node: &NodeView<'_>| node.app() == Some(&change.after.app);
     let is_begun = !change.before.unsettled.is_empty() || nodes.iter().any(is_there);
     let mut layers = Vec::new();
     if with_backup && !is_begun {
-        layers = services("backup", &as_configured(change), &ServiceName::Backup, |_| true);
+        layers = services("backup", &as_configured(change, facts), &ServiceName::Backup, |_| true);
     }
-    layers.extend(roll(change, &nodes, &change.after, &nodes)?);
+    layers.extend(roll(change, facts, &nodes, &change.after, &nodes)?);
     Ok(layers)
 }
 
 /// Runs no `upgrade`: a package whose data the version before could not read would not allow this.
-pub(super) fn roll_back(change: &Change) -> Result<Vec<Layer>> {
-    roll(change, &all_in_service(change)?, &change.before.spec, &[])
+pub(super) fn roll_back(change: &Change, facts: &Facts) -> Result<Vec<Layer>> {
+    roll(change, facts, &all_in_service(change, facts)?, &change.before.spec, &[])
 }
 
 /// Moves `nodes` to the wanted version; `newer` is the one of both that decides the order. The nodes `upgraded` run
 /// the package's `upgrade`.
 fn roll(
     change: &Change,
+    facts: &Facts,
     nodes: &[NodeView<'_>],
     newer: &ClusterSpec,
     upgraded: &[NodeView<'_>],
 ) -> Result<Vec<Layer>> {
     refuse_other_nodes(change)?;
     let due = due(change, nodes, newer);
-    let before = as_configured(change);
+    let before = as_configured(change, facts);
     let mut steps = stops(&before, &before);
     steps.push(configure(nodes));
     steps.extend(around(starts(nodes, nodes), &[], upgraded));

@@ -110,6 +110,7 @@ fn the_sample_package() {
     stop instances: router-1..2 shard-1..3
     - start
     start instances: router-1..2 shard-1..3
+    mount volumes: shard-1..3-d0
     push metadata: router-1..2 shard-1..3
     start (order 1): `shard.sh start` shard-1..3
     start (order 2): `router.sh start` router-1..2
@@ -143,6 +144,7 @@ fn behind_a_frontgate_instances_and_agents_wait_for_it_and_volumes_do_not() {
     - start
     await frontgate: once
     start instances: a-1..2
+    mount volumes: a-1..2-d0
     push metadata: a-1..2
     start: `start.sh` a-1..2
     - delete
@@ -187,6 +189,7 @@ fn two_mount_points() {
     stop instances: a-1..2
     - start
     start instances: a-1..2
+    mount volumes: a-1..2-d0..1
     push metadata: a-1..2
     - delete
     unmount volumes?: a-1..2-d0..1
@@ -211,6 +214,7 @@ fn replicas_get_all_that_base_nodes_get() {
     stop instances: a-1..4
     - start
     start instances: a-1..4
+    mount volumes: a-1..4-d0
     push metadata: a-1..4
     start: `start.sh` a-1..4
     - delete
@@ -375,7 +379,7 @@ fn a_lost_instance_comes_back_on_start_and_only_it_is_initialised() {
     assert_snapshot!(prose(&planned(&cluster, &START)), @r"
     run instances, start instances: run a-2, start a-1
     attach volumes: a-2-d0
-    mount volumes: a-2-d0
+    mount volumes: a-1..2-d0
     configure: a-2
     push metadata: a-1
     init: `init.sh` a-2

@@ -66,7 +66,7 @@ fn nodes_that_came_halfway_are_completed_by_start_and_by_recover() {
     run_some(&mut cluster, &Action::AddClusterNodes, 2);
     assert_snapshot!(text(&cluster, &START), @r"
     start instances: a-1..2
-    mount volumes: a-2-d0
+    mount volumes: a-1..2-d0
     configure: a-2
     push metadata: a-1
     init: `init.sh` a-2
@@ -447,6 +447,76 @@ fn recover_does_what_was_found_to_be_missing_and_no_more() {
     push metadata: a-1..2
     start: `start.sh` a-3
     await health: a-3
+    ");
+}
+
+#[test]
+fn start_replaces_what_was_found_to_be_gone_and_mounts_what_an_earlier_job_left() {
+    let mut cluster = active(&[role("a", 2).disks(1).starts(0).service(ServiceName::Init, cmd("init.sh"))]);
+    let resize = grow(&cluster, 80);
+    run_some(&mut cluster, &resize, 2);
+    let facts = found(&cluster, &[("a-2", silent(InstanceState::Missing))]);
+    assert_snapshot!(prose(&carry_out(&mut cluster, &STOP, facts.clone())), @r"
+    stop: `stop.sh`? a-1
+    stop instances: stop a-1, stop? a-2
+    ");
+    assert_snapshot!(prose(&carry_out(&mut cluster, &START, facts)), @r"
+    run instances, start instances: run a-2, start a-1
+    attach volumes: a-2-d0
+    mount volumes: a-1..2-d0
+    configure: a-2
+    push metadata: a-1
+    start: `start.sh` a-1..2
+    ");
+}
+
+#[test]
+fn nothing_waits_for_agents_whose_machines_are_down_or_gone() {
+    let roles = || role("a", 4).disks(1).starts(0).service(ServiceName::Destroy, cmd("destroy.sh"));
+    let cluster = active(&[roles()]);
+    let facts =
+        found(&cluster, &[("a-2", silent(InstanceState::Stopped)), ("a-3", silent(InstanceState::Missing))]);
+    let text = |action: &Action| prose(&plan(&change(&cluster, action), facts.clone()).unwrap());
+    assert_snapshot!(text(&STOP), @r"
+    stop: `stop.sh`? a-1 a-4
+    stop instances: stop a-1..2, stop? a-3, stop a-4
+    ");
+    assert_snapshot!(text(&DELETE), @r"
+    destroy: `destroy.sh` a-1 a-4
+    stop: `stop.sh`? a-1 a-4
+    unmount volumes?: a-1-d0 a-4-d0
+    stop instances?: a-1..4
+    detach volumes: a-1..4-d0
+    delete instances: a-1..4
+    delete volumes: a-1..4-d0
+    ");
+    let refused = |action: &Action| {
+        let error = plan(&change(&cluster, action), facts.clone()).unwrap_err();
+        format!("{error}; {}", error.hint_text().unwrap())
+    };
+    let actions = [
+        Action::RestartClusters,
+        Action::UpdateClusterEnv,
+        upgrade("kvgrid@2"),
+        without(&["a-4"]),
+        grow(&cluster, 80),
+    ];
+    assert_snapshot!(actions.map(|action| refused(&action)).join("
+"), @r"
+    planning `restart` of cluster `grid-a`: not in service: `a-2`, `a-3`; bring them back first with `pitrix cluster recover grid-a`
+    planning `update-env` of cluster `grid-a`: not in service: `a-2`, `a-3`; bring them back first with `pitrix cluster recover grid-a`
+    planning `upgrade` of cluster `grid-a`: not in service: `a-2`, `a-3`; bring them back first with `pitrix cluster recover grid-a`
+    planning `delete-nodes` of cluster `grid-a`: not in service: `a-2`, `a-3`; bring them back first with `pitrix cluster recover grid-a`
+    planning `resize` of cluster `grid-a`: not in service: `a-3`; bring them back first with `pitrix cluster recover grid-a`
+    ");
+    // Those that go need not be there.
+    assert_snapshot!(text(&without(&["a-2", "a-3"])), @r"
+    push metadata: a-1 a-4
+    stop instances?: a-2..3
+    detach volumes: a-2..3-d0
+    delete instances: a-2..3
+    delete volumes: a-2..3-d0
+    settle metadata: a-1 a-4
     ");
 }
 

@@ -206,18 +206,20 @@ fn group(cluster: &Cluster, node: &NodeId) -> (String, bool) {
 
 proptest! {
     #[test]
-    fn starting_completes_any_cluster(mut cluster in history(), facts in some_facts()) {
-        carry_out(&mut cluster, &START, facts.clone());
+    fn starting_completes_any_cluster(mut cluster in history(), facts in some_facts(), seed in any::<usize>()) {
+        let found = found(&cluster, seed).nodes;
+        carry_out(&mut cluster, &START, Facts { nodes: found.clone(), ..facts.clone() });
         prop_assert!(is_whole(&cluster), "{cluster:#?}");
         carry_out(&mut cluster, &STOP, facts.clone());
         prop_assert_eq!(cluster.status, ClusterStatus::Stopped);
-        carry_out(&mut cluster, &START, facts);
+        carry_out(&mut cluster, &START, Facts { nodes: found, ..facts });
         prop_assert!(is_whole(&cluster), "{cluster:#?}");
     }
 
     #[test]
-    fn deleting_removes_all_of_any_cluster(mut cluster in history(), facts in some_facts()) {
-        carry_out(&mut cluster, &DELETE, facts.clone());
+    fn deleting_removes_all_of_any_cluster(mut cluster in history(), facts in some_facts(), seed in any::<usize>()) {
+        let found = found(&cluster, seed).nodes;
+        carry_out(&mut cluster, &DELETE, Facts { nodes: found, ..facts.clone() });
         prop_assert!(!cluster.has_resources(), "{cluster:#?}");
         prop_assert!(plan(&change(&cluster, &DELETE), facts).unwrap().is_empty());
     }

@@ -10,7 +10,7 @@ use serde_json::json;
 use std::fs;
 
 /// Installs a chart with Helm; false without Helm.
-fn helm_install(world: &World, chart: &Archive, options: &[&str]) -> bool {
+pub(crate) fn helm_install(world: &World, chart: &Archive, options: &[&str]) -> bool {
     let dir = tempfile::tempdir().expect("a directory can be made");
     let packed = dir.path().join("web.tgz");
     fs::write(&packed, chart.to_bytes("web").unwrap()).unwrap();

@@ -5,7 +5,8 @@ use provider_core::Archive;
 /// What a chart has beside a Deployment and a Secret with a made-up password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// A Job before and a ConfigMap after each install and upgrade.
+    /// A Job and then a ConfigMap before and a ConfigMap after each install, upgrade and rollback, and a ConfigMap before
+    /// and after the removal.
     Hooks,
     /// A definition in `crds/` and an object of it.
     Custom,
@@ -19,6 +20,8 @@ pub(crate) enum Piece {
     Missing,
     /// A Job before that never succeeds.
     BadHook,
+    /// A Service that the API refuses.
+    Refused,
 }
 
 /// A chart called `web` with these pieces. `version` also names a ConfigMap, so that an upgrade has something to prune.
@@ -43,6 +46,7 @@ pub(crate) fn chart(version: &str, pieces: &[Piece]) -> Archive {
             Piece::Daemon => vec![("templates/daemon.yaml", DAEMON.to_owned())],
             Piece::Missing => vec![("templates/missing.yaml", MISSING.to_owned())],
             Piece::BadHook => vec![("templates/bad.yaml", BAD_HOOK.to_owned())],
+            Piece::Refused => vec![("templates/refused.yaml", REFUSED.to_owned())],
         });
     }
     let files = files.into_iter().map(|(name, text)| (name.to_owned(), text.into_bytes()));
@@ -107,7 +111,7 @@ kind: Job
 metadata:
   name: {{ .Release.Name }}-prepare
   annotations:
-    helm.sh/hook: pre-install,pre-upgrade
+    helm.sh/hook: pre-install,pre-upgrade,pre-rollback
     helm.sh/hook-weight: "-1"
 spec:
   template:
@@ -120,9 +124,19 @@ spec:
 apiVersion: v1
 kind: ConfigMap
 metadata:
+  name: {{ .Release.Name }}-second
+  annotations:
+    helm.sh/hook: pre-install,pre-upgrade,pre-rollback
+    helm.sh/hook-weight: "5"
+    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+data: {}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
   name: {{ .Release.Name }}-announce
   annotations:
-    helm.sh/hook: post-install,post-upgrade
+    helm.sh/hook: post-install,post-upgrade,post-rollback
     helm.sh/hook-delete-policy: hook-succeeded
 data: {}
 ---
@@ -131,7 +145,7 @@ kind: ConfigMap
 metadata:
   name: {{ .Release.Name }}-farewell
   annotations:
-    helm.sh/hook: pre-delete
+    helm.sh/hook: pre-delete,post-delete
     helm.sh/hook-delete-policy: hook-succeeded
 data: {}
 "#;
@@ -155,6 +169,16 @@ spec:
       - name: main
         image: registry.example/bad
 "#;
+
+const REFUSED: &str = r"
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ .Release.Name }}-refused
+spec:
+  ports:
+  - port: 0
+";
 
 const DEFINITION: &str = r"
 apiVersion: apiextensions.k8s.io/v1

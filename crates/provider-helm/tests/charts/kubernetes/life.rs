@@ -116,17 +116,22 @@ async fn workloads_are_scaled_to_zero_and_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recovery_brings_back_what_was_taken_away() {
+async fn a_recovery_brings_back_what_was_taken_away_or_changed() {
     let Some(world) = World::new("recover") else { return };
     let control = world.control().await;
     world.push(&control, "1.0.0", &chart("1.0.0", &[])).await;
     world.run(&control, &create("shop", "1.0.0", json!({}))).await.unwrap();
     world.witness.kubectl(&["delete", "deploy", "shop"]).unwrap();
     world.witness.kubectl(&["scale", "deploy", "shop", "--replicas=0"]).unwrap_err();
+    // Others have changed what is still there.
+    let patch = r#"{"data":{"color":"black"}}"#;
+    let paint = ["patch", "configmap", "shop-1-0-0", "--type=merge", "--field-manager=painter", "-p", patch];
+    world.witness.kubectl(&paint).unwrap();
 
     let job = world.run(&control, &act("shop", Action::RecoverClusters)).await.unwrap();
     assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
     assert!(world.witness.get("deploy", "shop").is_some());
+    assert_eq!(world.witness.get("configmap", "shop-1-0-0").unwrap()["data"]["color"], "red");
 
     let job = world.run(&control, &delete("shop", true)).await.unwrap();
     assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);

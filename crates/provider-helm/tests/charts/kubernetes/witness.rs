@@ -1,7 +1,11 @@
 //! The real Helm, and the API without any code of ours.
 
 use serde_json::Value;
-use std::{env, path::PathBuf, process::Command};
+use std::{
+    env,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
 
 /// What asks the cluster without us.
 pub(crate) struct Witness {
@@ -62,6 +66,26 @@ impl Witness {
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
 
+    /// Starts a kubectl that serves the API over plain HTTP, on a port that it says on its standard output.
+    pub(crate) fn proxy(&self) -> Child {
+        let kubectl = Command::new(&self.kubectl)
+            .args(["proxy", "--port=0"])
+            .env_clear()
+            .env("HOME", "/nonexistent")
+            .env("KUBECONFIG", &self.kubeconfig)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn();
+        kubectl.expect("kubectl can be started")
+    }
+
+    /// All objects of these kinds.
+    pub(crate) fn list(&self, kinds: &str) -> Vec<Value> {
+        let json = self.kubectl(&["get", kinds, "-o", "json", "--show-managed-fields"]);
+        let mut list: Value = serde_json::from_str(&json.expect("kubectl can list")).expect("it is JSON");
+        list["items"].as_array_mut().map(std::mem::take).expect("it is a list")
+    }
+
     /// An object; none when it is not there.
     pub(crate) fn get(&self, kind: &str, name: &str) -> Option<Value> {
         let json = self.kubectl(&["get", kind, name, "-o", "json"]).ok()?;
@@ -83,11 +107,8 @@ impl Witness {
     /// The names of the objects of these kinds that carry the mark of a release.
     pub(crate) fn owned(&self, release: &str) -> Vec<String> {
         let kinds = "deploy,statefulset,daemonset,configmap,secret,service,job,persistentvolumeclaim";
-        let json = self.kubectl(&["get", kinds, "-o", "json"]).expect("kubectl can list");
-        let list: Value = serde_json::from_str(&json).expect("it is JSON");
-        let mut names: Vec<_> = list["items"]
-            .as_array()
-            .expect("it is a list")
+        let list = self.list(kinds);
+        let mut names: Vec<_> = list
             .iter()
             .filter(|o| o["metadata"]["annotations"]["meta.helm.sh/release-name"] == release)
             .map(|o| {
