@@ -49,6 +49,7 @@ const STEPS: &[Step] = &[
     },
     Step { name: "deny", run: Run::deny },
     Step { name: "kubernetes", run: Run::kubernetes },
+    Step { name: "charts", run: Run::charts },
     Step { name: "demo", run: Run::demo },
 ];
 
@@ -134,14 +135,27 @@ impl Run {
         if self.tally.passed == passed {
             return Err("no test ran".to_owned());
         }
-        drop(cluster);
-        match std::env::var_os(CHARTS) {
-            Some(dir) => kube::dozen(&self.workspace, &programs, dir.as_ref()),
-            None => {
-                println!("NOTE no charts are swept: `{CHARTS}` names no directory of public charts");
-                Ok(())
+        Ok(())
+    }
+
+    /// Public charts: all of them rendered beside what helm made of them, a dozen installed beside helm.
+    fn charts(&mut self) -> Result<()> {
+        let Some(dir) = std::env::var_os(CHARTS) else {
+            println!("NOTE no public charts are tried: `{CHARTS}` names no directory of them");
+            return Ok(());
+        };
+        let programs = match kube::prepare(&self.workspace) {
+            Ok(programs) => programs,
+            Err(kube::NotHere(why)) => {
+                self.skip("charts", &why);
+                return Ok(());
             }
-        }
+        };
+        let [workspace, _, feature @ ..] = KUBERNETES;
+        Cmd::cargo(&[&["build", workspace, "--bins"][..], &feature].concat()).run()?;
+        let built = self.workspace.target.join("debug");
+        Cmd::new(built.join("charts"), &[&*dir.to_string_lossy()]).run()?;
+        kube::dozen(&self.workspace, &programs, dir.as_ref(), built.join("pitrix"))
     }
 
     fn tests(&mut self, what: &[&str]) -> Result<()> {

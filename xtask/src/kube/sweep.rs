@@ -50,13 +50,16 @@ pub(super) fn run(mut options: Options) -> Result<()> {
     sweep(&workspace, &programs, &ours, &cases, &table)
 }
 
-/// A dozen of the charts in `dir`, with a Pitrix as the tests build it.
-pub(crate) fn dozen(workspace: &Workspace, programs: &Programs, dir: &Path) -> Result<()> {
+/// A dozen of the charts in `dir`, with the Pitrix at `program`.
+pub(crate) fn dozen(
+    workspace: &Workspace,
+    programs: &Programs,
+    dir: &Path,
+    program: PathBuf,
+) -> Result<()> {
     let all = cases::find(dir, 1, None)?.len();
     let cases = cases::find(dir, all.div_ceil(12), None)?;
-    Cmd::cargo(&["build", "--workspace", "--bin", "pitrix", "--features", "pitrix/kubernetes"]).run()?;
-    let ours = Tool::Pitrix(workspace.target.join("debug/pitrix"));
-    sweep(workspace, programs, &ours, &cases, &workspace.target.join("kube/sweep.md"))
+    sweep(workspace, programs, &Tool::Pitrix(program), &cases, &workspace.target.join("kube/sweep.md"))
 }
 
 /// Pitrix as users have it.
