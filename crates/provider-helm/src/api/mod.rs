@@ -133,7 +133,7 @@ impl Api {
             body["metadata"]["resourceVersion"] = json!("1");
         }
         let path = format!(
-            "{}?fieldManager={MANAGER}&fieldValidation=Ignore{}{}",
+            "{}?fieldManager={MANAGER}&fieldValidation=Strict{}{}",
             at.path(),
             if how.force { "&force=true" } else { "" },
             if how.dry_run { "&dryRun=All" } else { "" }

@@ -39,7 +39,6 @@ pub fn readiness(object: &Value, to_completion: bool) -> Readiness {
         ("batch", "Job") => job(object, to_completion),
         ("policy", "PodDisruptionBudget") | ("batch", "CronJob") => Ready,
         ("apiextensions.k8s.io", "CustomResourceDefinition") => definition(object),
-        ("apiregistration.k8s.io", "APIService") => api_service(object),
         _ => by_conditions(object),
     }
 }
@@ -50,7 +49,6 @@ pub fn is_awaited(group: &str, kind: &str) -> bool {
         "apps" | "batch" => kind != "CronJob" && kind != "ControllerRevision",
         "" => matches!(kind, "Pod" | "PersistentVolumeClaim" | "Service" | "ReplicationController"),
         "apiextensions.k8s.io" => kind == "CustomResourceDefinition",
-        "apiregistration.k8s.io" => kind == "APIService",
         // Kubernetes' own other groups are configuration; their objects have no state of their own to wait for.
         _ => group.contains('.') && !group.ends_with(".k8s.io"),
     }
@@ -323,14 +321,6 @@ fn definition(object: &Value) -> Readiness {
             Failed(established.why("it was not established"))
         }
         _ => Waiting("it is not established".into()),
-    }
-}
-
-fn api_service(object: &Value) -> Readiness {
-    match condition(object, "Available") {
-        Some(available) if available.is == "True" => Ready,
-        Some(available) => Waiting(available.why("it is not available")),
-        None => Waiting("it is not available".into()),
     }
 }
 
