@@ -1,6 +1,7 @@
 //! `cargo xtask kube sweep DIR`: each chart with the real helm and with Pitrix, on a cluster each, side by side: installed,
-//! upgraded, rolled back and deleted, with the objects compared after every step. They take turns, so that neither waits
-//! for the other's machine; on clusters of their own nothing that belongs to a whole cluster collides.
+//! upgraded, rolled back and deleted, with the objects compared after every step, and what Pitrix did read by helm. In
+//! between Pitrix scales the chart to zero and back. They take turns, so that neither waits for the other's machine; on
+//! clusters of their own nothing that belongs to a whole cluster collides.
 
 mod cases;
 mod objects;
@@ -17,6 +18,9 @@ use std::time::Instant;
 use table::{Outcome, Row};
 use tools::{Step, Tool, Work};
 use world::World;
+
+/// What a stop says of a chart that has something that can't be scaled.
+const REFUSAL: &str = "can't be scaled to zero";
 
 /// How many differences of a chart are shown.
 const SHOWN: usize = 12;
@@ -51,12 +55,7 @@ pub(super) fn run(mut options: Options) -> Result<()> {
 }
 
 /// A dozen of the charts in `dir`, with the Pitrix at `program`.
-pub(crate) fn dozen(
-    workspace: &Workspace,
-    programs: &Programs,
-    dir: &Path,
-    program: PathBuf,
-) -> Result<()> {
+pub(crate) fn dozen(workspace: &Workspace, programs: &Programs, dir: &Path, program: PathBuf) -> Result<()> {
     let all = cases::find(dir, 1, None)?.len();
     let cases = cases::find(dir, all.div_ceil(12), None)?;
     sweep(workspace, programs, &Tool::Pitrix(program), &cases, &workspace.target.join("kube/sweep.md"))
@@ -139,9 +138,19 @@ impl<'a> Side<'a> {
             Work { case, charts, programs: self.programs, kubeconfig: &kubeconfig, home, apps: Vec::new() };
         let mut life = Vec::new();
         let prepared = self.tool.prepare(&mut work);
+        let mut is_stopped = false;
         for step in Step::ALL {
-            let done = self.step(step, &work, prepared.as_ref().err())?;
-            let failed = done.outcome.error.is_some();
+            let Some(command) = self.tool.command(step, &work) else { continue };
+            if step == Step::Start && !is_stopped {
+                continue;
+            }
+            let done = self.step(step, command, &work, prepared.as_ref().err())?;
+            let error = done.outcome.error.as_deref();
+            is_stopped = step == Step::Stop && error.is_none();
+            if step == Step::Stop && error.is_some_and(|error| error.contains(REFUSAL)) {
+                continue;
+            }
+            let failed = error.is_some();
             life.push(done);
             if failed {
                 break;
@@ -152,16 +161,21 @@ impl<'a> Side<'a> {
         Ok(life)
     }
 
-    fn step(&mut self, step: Step, work: &Work<'_>, unprepared: Option<&String>) -> Result<Done> {
+    fn step(
+        &mut self,
+        step: Step,
+        command: Cmd,
+        work: &Work<'_>,
+        unprepared: Option<&String>,
+    ) -> Result<Done> {
         self.world.requests()?;
-        let command = self.tool.command(step, work);
         let started = Instant::now();
         let said = match unprepared {
             Some(error) => Err(error.clone()),
             None => command.attempt()?,
         };
         let seconds = started.elapsed().as_secs_f64();
-        let outcome = Outcome {
+        let mut outcome = Outcome {
             error: said.err().map(|said| {
                 let place = self.home.parent().unwrap_or(&self.home).to_string_lossy();
                 tools::cause(&said.replace(&*place, "…"))
@@ -169,6 +183,9 @@ impl<'a> Side<'a> {
             seconds,
             requests: self.world.requests()?,
         };
+        if outcome.error.is_none() {
+            outcome.error = self.tool.read_by_helm(step, work)?;
+        }
         Ok(Done { step, outcome, objects: self.world.look(work.case)? })
     }
 }
@@ -198,6 +215,7 @@ impl Sweep<'_> {
             let again = self.helm.life(case, &charts)?;
             differences = self::differences(&helm, &ours, Some(&again));
         }
+        differences.extend(scaling(&ours));
         for difference in differences.iter().take(SHOWN) {
             println!("     {difference}");
         }
@@ -214,18 +232,43 @@ impl Sweep<'_> {
 /// What is not the same after a step that helm carried out.
 fn differences(helm: &[Done], ours: &[Done], again: Option<&[Done]>) -> Vec<String> {
     let mut all = Vec::new();
-    for (index, theirs) in helm.iter().enumerate().filter(|(_, done)| done.outcome.error.is_none()) {
+    for theirs in helm.iter().filter(|done| done.outcome.error.is_none()) {
         let step = theirs.step.name();
-        match ours.get(index) {
+        match after(ours, theirs.step) {
             None => break,
             Some(Done { outcome: Outcome { error: Some(error), .. }, .. }) => {
                 all.push(format!("{step} failed: {error}"));
             }
             Some(ours) => {
-                let noise = again.and_then(|again| again.get(index)).map(|done| &done.objects);
+                let noise = again.and_then(|again| after(again, theirs.step)).map(|done| &done.objects);
                 let differences = theirs.objects.differences(&ours.objects, noise);
                 all.extend(differences.into_iter().map(|difference| format!("after {step}: {difference}")));
             }
+        }
+    }
+    all
+}
+
+fn after(life: &[Done], step: Step) -> Option<&Done> {
+    life.iter().find(|done| done.step == step)
+}
+
+/// What was not scaled to zero by a stop, and what is not as before after a start.
+fn scaling(life: &[Done]) -> Vec<String> {
+    let mut all = Vec::new();
+    for done in [Step::Stop, Step::Start].into_iter().filter_map(|step| after(life, step)) {
+        let step = done.step.name();
+        if let Some(error) = &done.outcome.error {
+            all.push(format!("{step} failed: {error}"));
+        } else if done.step == Step::Stop {
+            let is_scaled =
+                |key: &str| ["Deployment.", "StatefulSet."].iter().any(|kind| key.starts_with(kind));
+            let objects = done.objects.0.iter().filter(|(key, _)| is_scaled(key));
+            let running = objects.filter(|(_, object)| object["spec"]["replicas"].as_u64() > Some(0));
+            all.extend(running.map(|(key, _)| format!("after {step}: {key} has replicas")));
+        } else if let Some(before) = after(life, Step::Rollback) {
+            let differences = before.objects.differences(&done.objects, None);
+            all.extend(differences.into_iter().map(|difference| format!("after {step}: {difference}")));
         }
     }
     all
@@ -260,11 +303,32 @@ fn remark(helm: &[Done], ours: &[Done], differences: &[String]) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::collections::BTreeMap;
 
     fn done(step: Step, error: Option<&str>, objects: &[(&str, i32)]) -> Done {
         let objects = objects.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
         let error = error.map(str::to_owned);
         Done { step, outcome: Outcome { error, seconds: 1.0, requests: None }, objects: Snapshot(objects) }
+    }
+
+    #[test]
+    fn a_chart_is_scaled_to_zero_and_back() {
+        let with = |step, replicas: u32| {
+            let deployment = json!({"spec": {"replicas": replicas}});
+            let objects = BTreeMap::from([("Deployment.apps/web@n".to_owned(), deployment)]);
+            Done { objects: Snapshot(objects), ..done(step, None, &[]) }
+        };
+        let check = |life: &[Done], expected: &[&str]| assert_eq!(scaling(life), expected);
+        check(&[with(Step::Rollback, 2), with(Step::Delete, 0)], &[]);
+        check(&[with(Step::Rollback, 2), with(Step::Stop, 0), with(Step::Start, 2)], &[]);
+        check(
+            &[with(Step::Rollback, 2), with(Step::Stop, 1), with(Step::Start, 3)],
+            &[
+                "after stop: Deployment.apps/web@n has replicas",
+                "after start: Deployment.apps/web@n spec replicas: 2 / 3",
+            ],
+        );
+        check(&[done(Step::Stop, Some("late"), &[])], &["stop failed: late"]);
     }
 
     #[test]

@@ -15,18 +15,34 @@ pub(super) enum Step {
     Install,
     Upgrade,
     Rollback,
+    /// Scaled to zero, which only Pitrix does.
+    Stop,
+    Start,
     Delete,
 }
 
 impl Step {
-    pub(super) const ALL: [Self; 4] = [Self::Install, Self::Upgrade, Self::Rollback, Self::Delete];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Install, Self::Upgrade, Self::Rollback, Self::Stop, Self::Start, Self::Delete];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Install => "install",
             Self::Upgrade => "upgrade",
             Self::Rollback => "rollback",
+            Self::Stop => "stop",
+            Self::Start => "start",
             Self::Delete => "delete",
+        }
+    }
+
+    /// The revision that is deployed after it.
+    fn revision(self) -> Option<&'static str> {
+        match self {
+            Self::Install => Some("1"),
+            Self::Upgrade => Some("2"),
+            Self::Rollback | Self::Stop | Self::Start => Some("3"),
+            Self::Delete => None,
         }
     }
 }
@@ -75,8 +91,8 @@ impl Tool {
         Ok(())
     }
 
-    /// The command that does `step`.
-    pub(super) fn command(&self, step: Step, work: &Work<'_>) -> Cmd {
+    /// The command that does `step`, where the program can do that.
+    pub(super) fn command(&self, step: Step, work: &Work<'_>) -> Option<Cmd> {
         let release = work.case.release.as_str();
         let values = work.case.values.as_ref().map(|file| file.to_string_lossy().into_owned());
         let values = values.as_ref().map_or(Vec::new(), |file| vec!["-f", file.as_str()]);
@@ -88,6 +104,7 @@ impl Tool {
                     Step::Install => vec!["install", release, &first],
                     Step::Upgrade => vec!["upgrade", release, &second],
                     Step::Rollback => vec!["rollback", release, "1"],
+                    Step::Stop | Step::Start => return None,
                     Step::Delete => vec!["uninstall", release],
                 };
                 arguments.extend(["--namespace", release, "--wait", "--timeout", HELM_TIMEOUT]);
@@ -105,6 +122,8 @@ impl Tool {
                     }
                     Step::Upgrade => vec!["cluster", "upgrade", release, "--to", version, "--no-backup"],
                     Step::Rollback => vec!["cluster", "rollback", release],
+                    Step::Stop => vec!["cluster", "stop", release],
+                    Step::Start => vec!["cluster", "start", release],
                     Step::Delete => vec!["cluster", "delete", release, "--yes"],
                 };
                 if step == Step::Install {
@@ -113,7 +132,45 @@ impl Tool {
                 pitrix(program, &work.home, &arguments)
             }
         };
-        command.within(TIMEOUT)
+        Some(command.within(TIMEOUT))
+    }
+
+    /// What the real helm misses in the release as it is after `step`, unless it was helm that took it.
+    pub(super) fn read_by_helm(&self, step: Step, work: &Work<'_>) -> Result<Option<String>> {
+        if matches!(self, Self::Helm) {
+            return Ok(None);
+        }
+        let release = work.case.release.as_str();
+        let helm = |arguments: &[&str]| {
+            let arguments = [arguments, &["--namespace", release]].concat();
+            work.programs.helm(&work.home, &arguments).quiet_env("KUBECONFIG", work.kubeconfig).attempt()
+        };
+        let list = match helm(&["list", "--all", "--output", "json"])? {
+            Ok(list) => list,
+            Err(said) => return Ok(Some(format!("`helm list` fails: {}", cause(&said)))),
+        };
+        let list: Vec<serde_json::Value> =
+            serde_json::from_str(&list).map_err(|error| format!("`helm list` printed no JSON: {error}"))?;
+        let listed: Vec<_> = list
+            .iter()
+            .map(|one| (one["name"].as_str(), one["revision"].as_str(), one["status"].as_str()))
+            .collect();
+        let expected: Vec<_> = step
+            .revision()
+            .map(|revision| (Some(release), Some(revision), Some("deployed")))
+            .into_iter()
+            .collect();
+        if listed != expected {
+            return Ok(Some(format!("`helm list` shows {listed:?}")));
+        }
+        if step.revision().is_some() {
+            for words in [&["status"][..], &["history"], &["get", "manifest"]] {
+                if let Err(said) = helm(&[words, &[release]].concat())? {
+                    return Ok(Some(format!("`helm {}` fails: {}", words.join(" "), cause(&said))));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Ends what the program has left running for `work`.
