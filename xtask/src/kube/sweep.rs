@@ -267,8 +267,10 @@ fn scaling(life: &[Done]) -> Vec<String> {
             let running = objects.filter(|(_, object)| object["spec"]["replicas"].as_u64() > Some(0));
             all.extend(running.map(|(key, _)| format!("after {step}: {key} has replicas")));
         } else if let Some(before) = after(life, Step::Rollback) {
-            let differences = before.objects.differences(&done.objects, None);
-            all.extend(differences.into_iter().map(|difference| format!("after {step}: {difference}")));
+            // Each change of scale is a generation.
+            let differences = before.objects.differences(&done.objects, None).into_iter();
+            let differences = differences.filter(|line| !line.contains(" metadata generation: "));
+            all.extend(differences.map(|difference| format!("after {step}: {difference}")));
         }
     }
     all

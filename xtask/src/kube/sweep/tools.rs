@@ -145,7 +145,7 @@ impl Tool {
             let arguments = [arguments, &["--namespace", release]].concat();
             work.programs.helm(&work.home, &arguments).quiet_env("KUBECONFIG", work.kubeconfig).attempt()
         };
-        let list = match helm(&["list", "--all", "--output", "json"])? {
+        let list = match helm(&["list", "--output", "json"])? {
             Ok(list) => list,
             Err(said) => return Ok(Some(format!("`helm list` fails: {}", cause(&said)))),
         };
