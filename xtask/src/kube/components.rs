@@ -24,6 +24,8 @@ pub(super) struct Ports {
 
 pub(super) const API_SERVER: &str = "kube-apiserver";
 
+pub(super) const KWOK: &str = "kwok";
+
 pub(super) const REGISTRY: Component =
     Component { name: "registry", program: "registry", module: programs::REGISTRY, arguments: registry };
 
@@ -44,7 +46,7 @@ pub(super) const ALL: [Component; 6] = [
         module: programs::KUBERNETES,
         arguments: scheduler,
     },
-    Component { name: "kwok", program: "kwok", module: programs::KWOK, arguments: kwok },
+    Component { name: KWOK, program: KWOK, module: programs::KWOK, arguments: kwok },
 ];
 
 impl Component {

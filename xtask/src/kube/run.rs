@@ -4,7 +4,7 @@
 //! somebody else by now.
 
 use super::{
-    components::{ALL, API_SERVER, Component, Ports, REGISTRY},
+    components::{ALL, API_SERVER, Component, KWOK, Ports, REGISTRY},
     made_dir, ports,
     programs::Programs,
     pypi,
@@ -118,7 +118,13 @@ impl Run {
             self.kubectl(programs, &["apply", "--filename", &manifest.to_string_lossy()]).answer()?;
         }
         let ready = ["wait", "--for=condition=Ready", "node/node-1", "--timeout=1s"];
-        self.wait_for("the node", programs, &ready, &mut guard)?;
+        if let Err(error) = self.wait_for("the node", programs, &ready, &mut guard) {
+            // Now and then it panics while it starts, as a kubelet may that systemd then starts again.
+            let kwok =
+                self.components.iter().find(|component| component.name == KWOK && guard.has_ended(KWOK));
+            self.start(kwok.ok_or(error)?, programs, &ports, &mut guard)?;
+            self.wait_for("the node", programs, &ready, &mut guard)?;
+        }
         println!("the cluster is up after {:.1} s", started.elapsed().as_secs_f64());
         Ok(guard)
     }
@@ -251,6 +257,13 @@ impl Guard {
     fn ended(&mut self) -> Option<&'static str> {
         let mut started = self.started.iter_mut();
         started.find_map(|(name, child)| matches!(child.try_wait(), Ok(Some(_))).then_some(*name))
+    }
+
+    /// Whether `name` has ended, which is then no longer watched.
+    fn has_ended(&mut self, name: &str) -> bool {
+        let before = self.started.len();
+        self.started.retain_mut(|(known, child)| *known != name || !matches!(child.try_wait(), Ok(Some(_))));
+        self.started.len() < before
     }
 
     fn tell(&mut self, line: &str) -> std::io::Result<()> {
