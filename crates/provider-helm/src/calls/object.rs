@@ -49,10 +49,6 @@ impl CloudCall for ApplyObject {
         })
         .await)
     }
-
-    async fn find(_session: &Session, _token: &Token, _items: &[Self]) -> Result<Option<Vec<Result<()>>>> {
-        Ok(None)
-    }
 }
 
 async fn apply(session: &Session, call: &ApplyObject, body: &Value) -> Result<()> {
@@ -160,10 +156,6 @@ impl CloudCall for ApplyDefinition {
         })
         .await)
     }
-
-    async fn find(_session: &Session, _token: &Token, _items: &[Self]) -> Result<Option<Vec<Result<()>>>> {
-        Ok(None)
-    }
 }
 
 /// Deletes an object that no longer belongs to a release. One that something else owns by now, and one that says that
@@ -220,14 +212,6 @@ impl CloudCall for DeleteObject {
         })
         .await)
     }
-
-    async fn find(
-        _session: &Session,
-        _token: &Token,
-        _items: &[Self],
-    ) -> Result<Option<Vec<Result<Deleted>>>> {
-        Ok(None)
-    }
 }
 
 /// Makes the fields that Helm set before it applied on the server's side the fields of an apply, so that one that is
@@ -262,10 +246,6 @@ impl CloudCall for TakeFields {
                 other => other.map(|_| ()),
             }
         }.boxed()).await)
-    }
-
-    async fn find(_session: &Session, _token: &Token, _items: &[Self]) -> Result<Option<Vec<Result<()>>>> {
-        Ok(None)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! What helm was told with `helm registry login` and `helm repo add` is used here too; see [`Logins`].
 
+mod helper;
 mod http;
 mod logins;
 mod registry;
