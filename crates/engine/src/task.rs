@@ -154,8 +154,11 @@ impl JobContext {
 
     async fn report(&self, id: TaskId, task: &Task, at: &Standing, fact: Option<&Fact>) -> Result<()> {
         let output = match fact {
-            // What its commands print is what the operator asked for.
-            Some(Fact::Agent(report)) if matches!(self.action, Action::RunService { .. }) => {
+            // What its commands print is what the operator asked for; a provider reports only what is to be shown.
+            Some(Fact::Agent(report))
+                if matches!(self.action, Action::RunService { .. })
+                    || matches!(task.work, Work::Cloud(_)) =>
+            {
                 Some(report.output.clone())
             }
             _ => None,

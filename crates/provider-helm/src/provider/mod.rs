@@ -7,7 +7,9 @@ mod diff;
 mod existing;
 mod explain;
 mod findings;
+mod health;
 mod live;
+mod logs;
 mod parse;
 mod plan;
 mod step;
@@ -43,6 +45,7 @@ const ACTIONS: &[ActionKind] = &[
     ActionKind::RollbackCluster,
     ActionKind::RecoverClusters,
     ActionKind::CeaseClusters,
+    ActionKind::RunService,
 ];
 
 const NO_MACHINES: Support = Support::Refused("pods are made and placed by the cluster itself");
@@ -171,7 +174,7 @@ impl ProviderInterface for Kubernetes {
     }
 
     async fn update_cluster_status(&self, cx: &Look, cluster: &Cluster) -> Result<Vec<Observation>> {
-        details::observe(&*self.session(cx).await?, cluster).await
+        health::observe(&*self.session(cx).await?, cluster).await
     }
 
     async fn describe_cluster_details(&self, cx: &Look, cluster: &Cluster) -> Result<ClusterDetails> {

@@ -50,6 +50,12 @@ pub enum Step {
         /// Whether its object goes when it fails.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         delete_failed: bool,
+        /// Whether what it printed is shown once it has succeeded.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        shows_success: bool,
+        /// Whether what it printed is shown when it fails.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        shows_failure: bool,
     },
     /// Deletes a hook's object.
     ClearHook {
@@ -156,7 +162,6 @@ impl Step {
     /// How it counts in what a plan does.
     fn effect(&self) -> Option<Effect> {
         Some(match self {
-            Self::Namespace { .. } => Effect::new("+", "namespace"),
             Self::Define { .. } => Effect::new("+", "definition"),
             Self::Hook { .. } => Effect::new("run", "hook"),
             Self::Apply { create: true, .. } => Effect::new("+", "object"),

@@ -22,6 +22,8 @@ pub(crate) enum Piece {
     BadHook,
     /// A Service that the API refuses.
     Refused,
+    /// A Job that tests the release; it fails with the value `broken`.
+    Tests,
 }
 
 /// A chart called `web` with these pieces. `version` also names a ConfigMap, so that an upgrade has something to prune.
@@ -47,6 +49,7 @@ pub(crate) fn chart(version: &str, pieces: &[Piece]) -> Archive {
             Piece::Missing => vec![("templates/missing.yaml", MISSING.to_owned())],
             Piece::BadHook => vec![("templates/bad.yaml", BAD_HOOK.to_owned())],
             Piece::Refused => vec![("templates/refused.yaml", REFUSED.to_owned())],
+            Piece::Tests => vec![("templates/tests.yaml", TESTS.to_owned())],
         });
     }
     let files = files.into_iter().map(|(name, text)| (name.to_owned(), text.into_bytes()));
@@ -179,6 +182,26 @@ spec:
   ports:
   - port: 0
 ";
+
+const TESTS: &str = r#"
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ .Release.Name }}-test
+  annotations:
+    helm.sh/hook: test
+spec:
+  backoffLimit: 0
+  template:
+    metadata:
+      labels:
+        pitrix.test/crash: {{ .Values.broken | default false | quote }}
+    spec:
+      restartPolicy: Never
+      containers:
+      - name: main
+        image: registry.example/test
+"#;
 
 const DEFINITION: &str = r"
 apiVersion: apiextensions.k8s.io/v1
