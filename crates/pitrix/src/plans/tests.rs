@@ -70,10 +70,10 @@ fn steps_of_a_providers_own_are_counted_by_what_they_do() {
         ("-", "object", 1),
         ("~ up to", "object", 2),
         ("+", "object", 7),
-        ("+", "namespace", 1),
+        ("+", "definition", 1),
     ];
-    check(&upgrade, &[], "+ 1 namespace, + 7 objects, ~ up to 2, - 1, run 3 hooks");
-    check(&upgrade, &[Create, Same, Update, Delete], "+ 1 namespace, + 1 object, ~ 1, - 1, run 3 hooks");
+    check(&upgrade, &[], "+ 1 definition, + 7 objects, ~ up to 2, - 1, run 3 hooks");
+    check(&upgrade, &[Create, Same, Update, Delete], "+ 1 definition, + 1 object, ~ 1, - 1, run 3 hooks");
     check(&[("~ up to", "object", 2)], &[Same, Same], "no change of resources");
     check(&[("stop", "workload", 1)], &[], "stop 1 workload");
 }
