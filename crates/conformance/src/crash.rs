@@ -33,7 +33,11 @@ struct Boundaries {
     happened: usize,
     /// A commit is under way; time stands still.
     commit: Option<Hold>,
+    /// What is done to the world after so many boundaries more.
+    harm: Option<(usize, Harm)>,
 }
+
+type Harm = Box<dyn FnOnce() + Send>;
 
 impl Crash {
     pub(crate) fn new(clock: Arc<VirtualClock>) -> Self {
@@ -46,6 +50,11 @@ impl Crash {
         let mut state = lock(&self.state);
         state.plan = crashes.into_iter().collect();
         state.since = 0;
+    }
+
+    /// Has `harm` done to the world at the boundary that comes after so many from now.
+    pub fn harm(&self, after: usize, harm: impl FnOnce() + Send + 'static) {
+        lock(&self.state).harm = Some((after, Box::new(harm)));
     }
 
     /// How many planned crashes have happened.
@@ -68,6 +77,12 @@ impl Crash {
 #[async_trait]
 impl CrashPoint for Crash {
     async fn reach(&self, place: &str) {
+        let harm = lock(&self.state).harm.take();
+        match harm {
+            Some((0, harm)) => harm(),
+            Some((after, harm)) => lock(&self.state).harm = Some((after - 1, harm)),
+            None => {}
+        }
         let crashes = {
             let mut state = lock(&self.state);
             state.seen.push(place.to_owned());

@@ -224,7 +224,12 @@ impl ProviderHandlerInterface for ScriptedProvider {
         volume: &Attachment,
         _: &Handle,
     ) -> Result<Progress<AttachedVolume>> {
-        Ok(self.watch_volume(cx, &volume.volume.id, VolumeStatus::InUse).await?.map(attached))
+        let id = &volume.volume.id;
+        let found = self.volumes.load(cx, id).await?;
+        if found.as_ref().is_some_and(|volume| volume.status == VolumeStatus::Available) {
+            return Ok(Progress::Lost { why: format!("`{id}` is attached to nothing") });
+        }
+        Ok(watched(id, found, VolumeStatus::InUse).map(attached))
     }
 
     async fn delete_volumes(&self, cx: &TaskContext, volume: &VolumeRef) -> Result<Started<()>> {

@@ -2,9 +2,10 @@
 
 use crate::{EventKind, Recording, TaskReport, TaskRow, TaskState, Tenure};
 use provider_core::{
-    Action, AgentApi, AgentCall, AgentVerb, Cluster, ClusterStatus, CommandState, Error, ErrorKind, Fact,
-    Gateway, Handle, Input, InstanceState, JobId, Look, Plan, Progress, ProviderInterface, QUOTA_PAUSE,
-    ResourceId, Result, Retry, Seat, Started, Task, TaskContext, TaskId, TaskOutcome, Timestamp, Token, Work,
+    Action, AgentApi, AgentCall, AgentVerb, Cluster, ClusterStatus, CommandState, Directive, Error,
+    ErrorKind, Fact, Gateway, Handle, Input, InstanceState, InstanceVerb, JobId, Look, Plan, Progress,
+    ProviderInterface, QUOTA_PAUSE, ResourceId, Result, Retry, Seat, Started, Task, TaskContext, TaskId,
+    TaskOutcome, Timestamp, Token, VolumeVerb, Work,
 };
 use std::{
     future::poll_fn,
@@ -85,7 +86,7 @@ impl JobContext {
                 .hint("please report it; the executor's log has the place"))
         });
         let result = match result {
-            Err(error) if silence(task, &error) => Err(self.of_machine(&cx, task, error).await),
+            Err(error) if may_lack_machine(task, &error) => Err(self.of_machine(&cx, task, error).await),
             result => result,
         };
         let (outcome, fact) = match result {
@@ -104,8 +105,8 @@ impl JobContext {
         Ok((Input::Finished(id, outcome), Some(at)))
     }
 
-    /// What there is to say of an agent that can't be reached. While its machine runs, it may answer later; a
-    /// machine that is down or gone does not come back by itself, so nobody waits for it.
+    /// What there is to say of an error if the node's machine is down or gone: it does not come back by itself, so
+    /// nobody waits for it. While it runs, its agent may answer later.
     async fn of_machine(&self, cx: &TaskContext, task: &Task, error: Error) -> Error {
         let mut cluster = cx.cluster().clone();
         cluster.nodes.retain(|id, node| task.node.as_ref() == Some(id) && node.instance.is_some());
@@ -115,17 +116,18 @@ impl JobContext {
         let Ok(seen) = self.provider.update_cluster_status(cx, &cluster).await else { return error };
         let how = seen.into_iter().find_map(|seen| match seen.instance {
             InstanceState::Missing => Some("is gone"),
-            InstanceState::Stopped => Some("is down"),
-            InstanceState::Pending | InstanceState::Running => None,
+            InstanceState::Stopped if matches!(task.work, Work::Agent(_)) => Some("is down"),
+            _ => None,
         });
         let Some(how) = how else { return error };
         let name = &cluster.spec.name;
-        let hint = match (&self.action, cluster.status) {
-            (
-                Action::DeleteClusters { .. } | Action::CeaseClusters | Action::DeleteClusterNodes { .. },
-                _,
-            ) => "ask for the removal anew: it leaves out what is gone".to_owned(),
-            (_, ClusterStatus::Active) => {
+        let goes = match &self.action {
+            Action::DeleteClusters { .. } | Action::CeaseClusters => true,
+            _ => cluster.nodes.keys().all(|id| !cluster.spec.nodes.contains_key(id)),
+        };
+        let hint = match cluster.status {
+            _ if goes => "ask for the removal anew: it leaves out what is gone".to_owned(),
+            ClusterStatus::Active => {
                 format!("`pitrix cluster recover {name}` brings it back; then ask for the rest anew")
             }
             _ => format!("`pitrix cluster start {name}` brings it back"),
@@ -296,9 +298,17 @@ impl JobContext {
     }
 }
 
-/// Whether an agent could not be reached, or not be understood to the end.
-fn silence(task: &Task, error: &Error) -> bool {
-    matches!(task.work, Work::Agent(_)) && matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::InDoubt)
+/// Whether an error may come from it that the machine of the task's node does not run.
+fn may_lack_machine(task: &Task, error: &Error) -> bool {
+    use InstanceVerb::{Resize, Start, Stop};
+    use VolumeVerb::{Attach, Detach};
+    match &task.work {
+        Work::Agent(_) => matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::InDoubt),
+        Work::Cloud(
+            Directive::Instance(Start | Stop | Resize) | Directive::Volume { verb: Attach | Detach, .. },
+        ) => matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Lost),
+        _ => false,
+    }
 }
 
 /// Runs a future and keeps its panics from spreading.

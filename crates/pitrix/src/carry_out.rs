@@ -15,8 +15,8 @@ use crate::{
 };
 use engine::{JobInfo, JobWork};
 use provider_core::{
-    Action, ActionKind, AgentVerb, Change, Cluster, ClusterId, Directive, Error, InstanceVerb, JobId,
-    JobState, NodeId, NodeStatus, Plan, Records, Rollback, ServiceName, Work,
+    Action, ActionKind, AgentVerb, Change, Cluster, ClusterId, Directive, Error, ErrorKind, InstanceVerb,
+    JobId, JobState, NodeId, NodeStatus, Plan, Records, Rollback, ServiceName, Work,
 };
 use std::{collections::BTreeSet, time::Duration};
 
@@ -212,9 +212,11 @@ fn next_steps(work: &JobWork) -> String {
     if work.terms.undo && work.info.state == JobState::Failed {
         return format!("it is rolled back by itself\n`pitrix job describe {id}` shows every task{failed}");
     }
-    let mut text = format!(
-        "`pitrix job retry {id}` goes on from where it stands\n`pitrix job describe {id}` shows every task{failed}"
-    );
+    let mut text = format!("`pitrix job describe {id}` shows every task{failed}");
+    // A machine that is gone is so for the same plan once more.
+    if work.info.error.as_ref().is_none_or(|error| error.kind() != ErrorKind::Lost) {
+        text = format!("`pitrix job retry {id}` goes on from where it stands\n{text}");
+    }
     match action {
         ActionKind::CreateCluster => {
             text += &format!("\n`pitrix cluster delete {cluster_name}` removes what was made");

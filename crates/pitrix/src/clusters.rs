@@ -17,7 +17,7 @@ use crate::{
     site::Site,
 };
 use engine::{ClusterFilter, Planned, Request, Submitted, Terms};
-use provider_core::{Cluster, ClusterStatus, Error, NodeId, RuntimeId};
+use provider_core::{Action, Change, Cluster, ClusterStatus, Error, InstanceState, NodeId, RuntimeId};
 use std::collections::BTreeSet;
 
 /// Carries out a verb.
@@ -116,8 +116,12 @@ async fn see_to(site: &Site, screen: &Screen, submitted: Submitted, wait: Wait) 
     for warning in &submitted.planned.warnings {
         screen.warn(warning);
     }
-    screen.say(Tone::Plain, "plan", &summary(&submitted.planned, &[]));
-    if let Err(Failure::Error(error)) = say_changed_keys(site, screen, &submitted.planned).await {
+    let planned = &submitted.planned;
+    if planned.change.action == Action::StartClusters {
+        say_missing(site, screen, planned);
+    }
+    screen.say(Tone::Plain, "plan", &summary(planned, &[]));
+    if let Err(Failure::Error(error)) = say_changed_keys(site, screen, planned).await {
         screen.warn(&format!("the defaults that change are not known: {error}"));
     }
     let cluster = &submitted.planned.change.before.id;
@@ -143,6 +147,17 @@ fn say_findings(site: &Site, screen: &Screen, planned: &Planned) {
     }
     if truths.iter().all(NodeTruth::is_well) {
         screen.say(Tone::Plain, "found", &format!("{} and all is well", count(truths.len(), "node")));
+    }
+}
+
+/// Says which machines on record are gone, so that others take their place.
+fn say_missing(site: &Site, screen: &Screen, planned: &Planned) {
+    let Change { before, .. } = &planned.change;
+    let has_instance = |id| before.nodes.get(id).is_some_and(|node| node.instance.is_some());
+    for (id, facts) in &planned.plan.facts.nodes {
+        if facts.instance == InstanceState::Missing && has_instance(id) {
+            screen.say(Tone::Warning, "found", &NodeTruth::new(id, facts, site.now()).finding());
+        }
     }
 }
 

@@ -89,8 +89,9 @@ async fn an_instance_runs_stops_starts_with_its_data_and_is_deleted() {
     assert_eq!(state(&site, &ready.id).await, InstanceState::Missing);
     assert_eq!(site.directories(), [""; 0]);
     assert_eq!(site.local.delete_instances(&site.task(), &instance).await.unwrap(), Started::Done(()));
-    let stopped = failed(site.local.stop_instances(&site.task(), &instance).await);
-    assert_eq!(stopped, (ErrorKind::NotFound, format!("instance `{}` does not exist", ready.id)));
+    assert_eq!(site.local.stop_instances(&site.task(), &instance).await.unwrap(), Started::Done(()));
+    let started = failed(site.local.start_instances(&site.task(), &instance).await);
+    assert_eq!(started, (ErrorKind::NotFound, format!("instance `{}` does not exist", ready.id)));
 }
 
 #[tokio::test]

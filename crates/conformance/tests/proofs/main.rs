@@ -3,5 +3,6 @@
 mod crash;
 mod gateway;
 mod life;
+mod machines;
 mod rules;
 mod scenarios;

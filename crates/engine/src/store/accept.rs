@@ -159,9 +159,16 @@ impl<'a> Acceptance<'a> {
         if allowed.contains(&status) {
             return Ok(());
         }
-        let allowed: Vec<_> = allowed.iter().map(|status| status.as_str()).collect();
+        let names: Vec<_> = allowed.iter().map(|status| status.as_str()).collect();
         let message = format!("{}: the cluster is {}", self.attempt, status.as_str());
-        Err(Error::conflict(message).hint(format!("it must be {}", allowed.join(" or "))))
+        let mut hint = format!("it must be {}", names.join(" or "));
+        let can_start = ActionKind::StartClusters.allowed_from().contains(&status);
+        if can_start && allowed.contains(&ClusterStatus::Active) {
+            let name = &self.change.before.spec.name;
+            hint +=
+                &format!("; `pitrix cluster start {name}` brings it up, and replaces machines that are gone");
+        }
+        Err(Error::conflict(message).hint(hint))
     }
 
     async fn check_name(&mut self) -> Result<()> {

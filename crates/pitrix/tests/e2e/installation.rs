@@ -105,7 +105,7 @@ impl Installation {
         let script = r#"#!/bin/sh
 cd TEST_DIR
 data="$PITRIX_ROOT/data"
-alive() { [ -e "$data/pid" ] && kill -0 "$(cat "$data/pid")" 2>/dev/null; }
+alive() { [ -e "$data/pid" ] && grep -q sleep "/proc/$(cat "$data/pid")/cmdline" 2>/dev/null; }
 [ "$1" != check ] || { alive; exit; }
 [ "$1" = backup ] || echo "$1 {{ self.node_id }}"
 if [ -e hold ]; then
@@ -198,12 +198,14 @@ esac
         self.processes(|_, environment| environment.contains("PITRIX_DRONE_KEEPER="), "__drone")
     }
 
-    /// The services that run, one process each.
+    /// The services that run, one process each. One that has ended has no command line, whether or not somebody has
+    /// taken notice.
     pub(crate) fn services(&self) -> Vec<u32> {
         let mut files = Vec::new();
         find_all(&self.state().join("local"), "pid", &mut files);
         let pids = files.iter().filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok());
-        pids.filter(|pid| Path::new(&format!("/proc/{pid}")).exists()).collect()
+        let runs = |pid: &u32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty());
+        pids.filter(runs).collect()
     }
 
     /// Every agent process.
@@ -216,21 +218,37 @@ esac
         self.processes(|_, _| true, "__executor")
     }
 
+    /// Takes all machines away, with all that runs on them. Volumes stay.
+    pub(crate) fn lose_machines(&self) {
+        let mark = format!("PITRIX_ROOT={}/", self.state().display());
+        let all = || {
+            let mut all = self.agents();
+            all.extend(processes().filter(|(_, _, environment)| environment.contains(&mark)).map(|it| it.0));
+            all
+        };
+        until("nothing runs on the machines", || {
+            all().into_iter().for_each(|pid| send(pid, Signal::KILL));
+            all().is_empty()
+        });
+        fs::remove_dir_all(self.state().join("local/instances")).unwrap();
+    }
+
     fn processes(&self, which: impl Fn(u32, &str) -> bool, verb: &str) -> Vec<u32> {
         let state = self.state();
-        let mut found = Vec::new();
-        for entry in fs::read_dir("/proc").unwrap().flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-            let read = |file: &str| fs::read(entry.path().join(file)).unwrap_or_default();
-            let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).replace('\0', " ");
-            let line = text(read("cmdline"));
-            let is_ours = line.contains(verb) && line.contains(state.to_str().unwrap());
-            if is_ours && which(pid, &text(read("environ"))) {
-                found.push(pid);
-            }
-        }
-        found
+        let is_ours = |line: &str| line.contains(verb) && line.contains(state.to_str().unwrap());
+        let found = processes().filter(|(pid, line, environment)| is_ours(line) && which(*pid, environment));
+        found.map(|(pid, ..)| pid).collect()
     }
+}
+
+/// All processes that can be looked at, with command line and environment. What has ended has neither.
+fn processes() -> impl Iterator<Item = (u32, String, String)> {
+    fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let read = |file: &str| fs::read(entry.path().join(file)).unwrap_or_default();
+        let text = |file| String::from_utf8_lossy(&read(file)).replace('\0', " ");
+        Some((pid, text("cmdline"), text("environ")))
+    })
 }
 
 impl Drop for Installation {
