@@ -13,7 +13,7 @@ use provider_core::{
 use serde_json::{Map, Value};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::task::JoinSet;
@@ -400,8 +400,13 @@ impl Control {
 
     /// As [`look`](Self::look), with the secrets that a planned change would bring over those on record.
     pub(crate) async fn look_with(&self, runtime: Runtime, secrets: &[(SecretRef, Secret)]) -> Result<Look> {
+        let wanted = Wanted { secrets: Mutex::new(secrets.to_vec()), store: self.store.clone() };
+        self.look_wanting(runtime, Arc::new(wanted)).await
+    }
+
+    async fn look_wanting(&self, runtime: Runtime, wanted: Arc<Wanted>) -> Result<Look> {
         let mut look = self.look(runtime).await?;
-        look.secrets = Arc::new(Wanted { secrets: secrets.to_vec(), store: self.store.clone() });
+        look.secrets = wanted;
         Ok(look)
     }
 
@@ -415,7 +420,8 @@ impl Control {
     ) -> Result<Planned> {
         let ParsedCluster { spec: after, secrets, warnings } = wanted;
         let mut change = Change { action, before, after };
-        let look = self.look_with(runtime, &secrets).await?;
+        let wanted = Arc::new(Wanted { secrets: Mutex::new(secrets), store: self.store.clone() });
+        let look = self.look_wanting(runtime, wanted.clone()).await?;
         let mut facts = match provider.interface.check_resource(&look, &change).await {
             // Whoever must end it can't wait for a provider that does not answer.
             Err(_) if change.action.is_forced() => Facts::none(change.before.zone.clone(), self.clock.now()),
@@ -435,23 +441,39 @@ impl Control {
             change.before.vpc.clone_from(&facts.vpc);
         }
         let plan = provider.interface.split_job_into_tasks(&change, facts)?;
+        let secrets = std::mem::take(&mut *wanted.lock());
         Ok(Planned { change, plan, warnings, secrets })
     }
 }
 
 /// The secrets that a planned change would bring, over those on record.
 struct Wanted {
-    secrets: Vec<(SecretRef, Secret)>,
+    secrets: Mutex<Vec<(SecretRef, Secret)>>,
     store: Store,
+}
+
+impl Wanted {
+    fn lock(&self) -> MutexGuard<'_, Vec<(SecretRef, Secret)>> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[async_trait]
 impl Secrets for Wanted {
     async fn resolve(&self, reference: &SecretRef) -> Result<Secret> {
-        match self.secrets.iter().find(|(wanted, _)| wanted == reference) {
-            Some((_, secret)) => Ok(secret.clone()),
+        let wanted =
+            self.lock().iter().find(|(wanted, _)| wanted == reference).map(|(_, secret)| secret.clone());
+        match wanted {
+            Some(secret) => Ok(secret),
             None => self.store.resolve(reference).await,
         }
+    }
+
+    fn bring(&self, reference: SecretRef, secret: Secret) -> Result<()> {
+        let mut secrets = self.lock();
+        secrets.retain(|(wanted, _)| *wanted != reference);
+        secrets.push((reference, secret));
+        Ok(())
     }
 }
 

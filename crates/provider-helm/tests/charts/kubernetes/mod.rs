@@ -4,6 +4,7 @@ mod adopt;
 mod chart;
 mod crash;
 mod life;
+mod lookup;
 mod trouble;
 mod witness;
 mod world;
