@@ -11,7 +11,10 @@ use provider_core::{
     RuntimeId, Secret, SecretRef, Secrets, Zone,
 };
 use serde_json::{Map, Value};
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// How often a change is planned again because the cluster changed in between, before giving up.
 const ATTEMPTS: usize = 5;
@@ -344,8 +347,13 @@ impl Control {
 
     /// As [`look`](Self::look), with the secrets that a planned change would bring over those on record.
     pub(crate) async fn look_with(&self, runtime: Runtime, secrets: &[(SecretRef, Secret)]) -> Result<Look> {
+        let wanted = Wanted { secrets: Mutex::new(secrets.to_vec()), store: self.store.clone() };
+        self.look_wanting(runtime, Arc::new(wanted)).await
+    }
+
+    async fn look_wanting(&self, runtime: Runtime, wanted: Arc<Wanted>) -> Result<Look> {
         let mut look = self.look(runtime).await?;
-        look.secrets = Arc::new(Wanted { secrets: secrets.to_vec(), store: self.store.clone() });
+        look.secrets = wanted;
         Ok(look)
     }
 
@@ -359,7 +367,8 @@ impl Control {
     ) -> Result<Planned> {
         let ParsedCluster { spec: after, secrets, warnings } = wanted;
         let mut change = Change { action, before, after };
-        let look = self.look_with(runtime, &secrets).await?;
+        let wanted = Arc::new(Wanted { secrets: Mutex::new(secrets), store: self.store.clone() });
+        let look = self.look_wanting(runtime, wanted.clone()).await?;
         let facts = async {
             let mut facts = provider.interface.check_resource(&look, &change).await?;
             let before = &change.before;
@@ -387,6 +396,7 @@ impl Control {
             change.before.vpc.clone_from(&facts.vpc);
         }
         let plan = provider.interface.split_job_into_tasks(&change, facts)?;
+        let secrets = std::mem::take(&mut *wanted.lock());
         Ok(Planned { change, plan, warnings, secrets })
     }
 }
@@ -398,17 +408,32 @@ fn has_nodes(provider: &Provider) -> bool {
 
 /// The secrets that a planned change would bring, over those on record.
 struct Wanted {
-    secrets: Vec<(SecretRef, Secret)>,
+    secrets: Mutex<Vec<(SecretRef, Secret)>>,
     store: Store,
+}
+
+impl Wanted {
+    fn lock(&self) -> MutexGuard<'_, Vec<(SecretRef, Secret)>> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[async_trait]
 impl Secrets for Wanted {
     async fn resolve(&self, reference: &SecretRef) -> Result<Secret> {
-        match self.secrets.iter().find(|(wanted, _)| wanted == reference) {
-            Some((_, secret)) => Ok(secret.clone()),
+        let wanted =
+            self.lock().iter().find(|(wanted, _)| wanted == reference).map(|(_, secret)| secret.clone());
+        match wanted {
+            Some(secret) => Ok(secret),
             None => self.store.resolve(reference).await,
         }
+    }
+
+    fn bring(&self, reference: SecretRef, secret: Secret) -> Result<()> {
+        let mut secrets = self.lock();
+        secrets.retain(|(wanted, _)| *wanted != reference);
+        secrets.push((reference, secret));
+        Ok(())
     }
 }
 

@@ -104,6 +104,8 @@ pub struct Given<'a> {
     pub files: Vec<(String, Vec<u8>)>,
     /// Single answers.
     pub settings: Vec<Setting>,
+    /// Whether templates of the package may look up what is in the cloud; none leaves it as it is on record.
+    pub lookup: Option<bool>,
     /// Reads the file that a setting names.
     pub read: &'a dyn Fn(&str) -> Result<Vec<u8>>,
 }
@@ -111,7 +113,7 @@ pub struct Given<'a> {
 impl Given<'_> {
     /// Whether nothing was said.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.settings.is_empty()
+        self.files.is_empty() && self.settings.is_empty() && self.lookup.is_none()
     }
 }
 

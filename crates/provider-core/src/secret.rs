@@ -47,6 +47,16 @@ pub trait Secrets: Send + Sync + 'static {
     /// # Errors
     /// `NotFound` when nothing is stored under it, `Store` when it can't be opened with this key file.
     async fn resolve(&self, reference: &SecretRef) -> Result<Secret>;
+
+    /// Adds a secret that was found out to those that the change at hand would bring. It is stored when the change is
+    /// accepted, and only then.
+    ///
+    /// # Errors
+    /// `Bug` where no change is being planned.
+    fn bring(&self, reference: SecretRef, secret: Secret) -> Result<()> {
+        let _ = secret;
+        Err(Error::bug(format!("`{}` can't be kept: no change is being planned", reference.as_str())))
+    }
 }
 
 /// A credential: named secret fields, for example `access_key_id` and `secret_access_key`.

@@ -9,6 +9,7 @@ pub mod api;
 pub mod calls;
 pub mod chart;
 pub mod fetch;
+pub mod lookup;
 pub mod manifest;
 mod number;
 pub mod ownership;

@@ -2,6 +2,7 @@
 
 use crate::chart::{self, Chart};
 use crate::fetch::{ChartSource, Fetcher, Logins};
+use crate::lookup;
 use crate::render::Renderer;
 use crate::values;
 use async_trait::async_trait;
@@ -75,7 +76,11 @@ impl PackageFormat for Charts {
         if recorded.is_none() {
             Renderer::new(Chart::from_archive(package)?).resolve(&values)?;
         }
-        Ok(Value::Object(values))
+        let mut answers = Value::Object(values);
+        if let Some(lookup) = given.lookup {
+            answers[lookup::ANSWER] = lookup.into();
+        }
+        Ok(answers)
     }
 
     /// Each chart has its own ways to say that, if any.
@@ -128,6 +133,7 @@ mod tests {
             let given = Given {
                 files: vec![("a.yaml".to_owned(), b"replicas: 3\nname: x".to_vec())],
                 settings,
+                lookup: None,
                 read: &|name: &str| Ok(format!("content of {name}").into_bytes()),
             };
             Charts.answers(&web(), &given, recorded)

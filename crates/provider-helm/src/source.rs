@@ -2,6 +2,7 @@
 
 use crate::{
     chart::{Chart, File},
+    lookup::{Lookups, Question},
     release::{Hook, Info, LastRun, Release},
     render::{Capabilities, Options, Rendered, Renderer},
     values::Values,
@@ -28,6 +29,8 @@ pub struct Wanted {
     pub seed: Secret,
     /// What the chart takes for now.
     pub at: Timestamp,
+    /// Who tells it what is in the cluster.
+    pub lookups: Lookups,
 }
 
 /// A release that is not stored yet, and what its chart defines besides.
@@ -40,10 +43,10 @@ pub struct Made {
 }
 
 impl Wanted {
-    /// Renders the chart.
+    /// Renders the chart. With live lookups not in a thread of the runtime.
     ///
     /// # Errors
-    /// As [`Renderer::render`].
+    /// As [`Renderer::render`]; one that would show a secret of the cluster says only that it would.
     pub fn make(&self) -> Result<Made> {
         let renderer = Renderer::new(Chart::from_archive(&self.package)?);
         let options = Options {
@@ -51,8 +54,9 @@ impl Wanted {
             capabilities: self.capabilities.clone(),
             limits: Limits::default(),
         };
-        let host = Seeded::new(&self.seed, self.at);
-        let rendered = renderer.render(&self.values, &options, host)?;
+        let host = Seeded::new(&self.seed, self.at, self.lookups.clone());
+        let rendered = renderer.render(&self.values, &options, host);
+        let rendered = rendered.map_err(|error| self.lookups.secrets().keep_out_of(error))?;
         let mut definitions = Vec::new();
         for file in &rendered.crds {
             let text = std::str::from_utf8(&file.data)
@@ -153,17 +157,18 @@ fn is_for_people(name: &str) -> bool {
         || name.starts_with("LICENSE")
 }
 
-/// A host whose random bytes follow from a secret seed, and whose time stands still.
+/// A host whose random bytes follow from a secret seed, whose time stands still, and who knows what is in the cluster.
 struct Seeded {
     seed: Secret,
     block: u64,
     left: Vec<u8>,
     at: Timestamp,
+    lookups: Lookups,
 }
 
 impl Seeded {
-    fn new(seed: &Secret, at: Timestamp) -> Self {
-        Self { seed: seed.clone(), block: 0, left: Vec::new(), at }
+    fn new(seed: &Secret, at: Timestamp, lookups: Lookups) -> Self {
+        Self { seed: seed.clone(), block: 0, left: Vec::new(), at, lookups }
     }
 }
 
@@ -184,5 +189,20 @@ impl Host for Seeded {
             }
             *byte = self.left.pop().unwrap_or_default();
         }
+    }
+
+    fn lookup(
+        &mut self,
+        api_version: &str,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Value, String> {
+        self.lookups.answer(Question {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        })
     }
 }

@@ -219,6 +219,9 @@ pub(crate) struct Answers {
     /// A file of answers, as `app config` prints it; `-` reads standard input; of several, later ones win
     #[arg(short, long, visible_alias = "values", value_name = "FILE")]
     pub(crate) file: Vec<PathBuf>,
+    /// Let the templates of a chart look up what is in the cluster, from now on; `--lookup=false` ends that
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) lookup: Option<bool>,
 }
 
 #[derive(Clone, Debug, Args)]

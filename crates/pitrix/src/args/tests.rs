@@ -50,6 +50,8 @@ fn every_verb_parses() {
         "pitrix cluster restart c --on-failure go-on -d",
         "pitrix cluster rollback c",
         "pitrix cluster recover c",
+        "pitrix cluster create c --app a@1 --lookup",
+        "pitrix plan upgrade c --to 2 --lookup=false --set a=b",
         "pitrix cluster refresh c -o wide",
         "pitrix cluster run c backup --param name=x --param y=",
         "pitrix cluster attach-key c --key-file a.pub --key-file -",

@@ -23,7 +23,9 @@ pub(crate) async fn read_answers(site: &Site, standing: Standing<'_>, answers: &
     for path in &answers.file {
         files.push((path.display().to_string(), read_input(path)?));
     }
-    let given = Given { files, settings: settings(answers), read: &|path| read_input(Path::new(path)) };
+    let lookup = answers.lookup;
+    let given =
+        Given { files, settings: settings(answers), lookup, read: &|path| read_input(Path::new(path)) };
     if given.is_empty() {
         return Ok(json!({}));
     }

@@ -138,7 +138,7 @@ impl ChartCases {
             files.push((format!("{case}.values.yaml"), fs::read(file(".values.yaml"))?));
         }
         let no_file = |name: &str| Err(provider_core::Error::not_found(format!("there is no `{name}`")));
-        let given = values::of_user(&Given { files, settings: Vec::new(), read: &no_file })
+        let given = values::of_user(&Given { files, settings: Vec::new(), lookup: None, read: &no_file })
             .map_err(|e| report(&e))?;
         let expected = unpack(&file(".expected.yaml.gz"))?;
         let other = file(".expected2.yaml.gz");

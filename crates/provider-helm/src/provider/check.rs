@@ -2,12 +2,13 @@
 
 use super::{
     access,
-    findings::{Findings, Found, FoundHook},
+    findings::{Findings, Found, FoundHook, looks_up, lookups_ref},
     parse::NodeNames,
 };
 use crate::{
     api::{Discovery, ObjectRef, group_of},
     calls::{Basis, can_stop},
+    lookup,
     manifest::{self, Workload, install_rank, text},
     release::{HISTORY, Release, ReleaseStatus, Revision, stale},
     render::HookEvent,
@@ -166,9 +167,19 @@ impl<'a> Check<'a> {
             }
         }
         self.findings.api_versions = self.discovery.api_versions();
-        let wanted = self.findings.wanted(&self.session.cx).await?;
+        let mut wanted = self.findings.wanted(&self.session.cx).await?;
         let seed = wanted.seed.clone();
+        let asked = looks_up(&self.change.after)
+            .then(|| Arc::new(lookup::Cluster::new(self.session.api().clone(), self.discovery.clone())));
+        if let Some(asked) = &asked {
+            wanted.lookups = lookup::Lookups::Live(asked.clone());
+        }
         let made = wanted.make_aside().await?;
+        if let Some(asked) = asked {
+            let answers = asked.answers();
+            self.findings.looked_up = Some(answers.summary());
+            self.session.cx.secrets.bring(lookups_ref(&self.change.before.id), answers.to_secret())?;
+        }
         self.findings.digest = source::digest(&made.release, &seed);
         self.check_size(&made.release)?;
         self.session.note_planned(&made.release);

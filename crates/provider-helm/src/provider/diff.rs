@@ -1,13 +1,19 @@
 //! What an apply would change, field by field. What the cluster itself writes is left out, and so is every secret.
 
+use crate::lookup::Hidden;
 use provider_core::{ChangeKind, FieldChange, ObjectChange};
 use serde_json::Value;
 
 /// How long a shown value may be.
 const SHOWN: usize = 120;
 
-/// What turns `before` into `after`; either may not be there.
-pub(super) fn change(object: String, before: Option<&Value>, after: Option<&Value>) -> ObjectChange {
+/// What turns `before` into `after`; either may not be there. What is `hidden` is not shown.
+pub(super) fn change(
+    object: String,
+    before: Option<&Value>,
+    after: Option<&Value>,
+    hidden: &Hidden,
+) -> ObjectChange {
     let (kind, fields) = match (before, after) {
         (None, Some(_)) => (ChangeKind::Create, Vec::new()),
         (Some(_), None) => (ChangeKind::Delete, Vec::new()),
@@ -15,14 +21,26 @@ pub(super) fn change(object: String, before: Option<&Value>, after: Option<&Valu
         (Some(before), Some(after)) => {
             let is_secret = after["kind"] == "Secret";
             let mut fields = Vec::new();
-            walk("", before, after, is_secret, &mut fields);
+            walk(
+                "",
+                before,
+                after,
+                &|path, text| is_secret_at(is_secret, path) || hidden.is_in(text),
+                &mut fields,
+            );
             (if fields.is_empty() { ChangeKind::Same } else { ChangeKind::Update }, fields)
         }
     };
     ObjectChange { object, kind, fields }
 }
 
-fn walk(path: &str, before: &Value, after: &Value, is_secret: bool, into: &mut Vec<FieldChange>) {
+fn walk(
+    path: &str,
+    before: &Value,
+    after: &Value,
+    hides: &dyn Fn(&str, &str) -> bool,
+    into: &mut Vec<FieldChange>,
+) {
     if before == after || is_written_by_the_cluster(path) {
         return;
     }
@@ -35,7 +53,7 @@ fn walk(path: &str, before: &Value, after: &Value, is_secret: bool, into: &mut V
                 let dotted =
                     if key.contains(['.', '/']) { format!("{path}[{key}]") } else { format!("{path}.{key}") };
                 let (old, new) = (old.get(key).unwrap_or(&Value::Null), new.get(key).unwrap_or(&Value::Null));
-                walk(&dotted, old, new, is_secret, into);
+                walk(&dotted, old, new, hides, into);
             }
         }
         (Value::Array(old), Value::Array(new)) => {
@@ -43,13 +61,14 @@ fn walk(path: &str, before: &Value, after: &Value, is_secret: bool, into: &mut V
                 let at = format!("{path}[{index}]");
                 let (old, new) =
                     (old.get(index).unwrap_or(&Value::Null), new.get(index).unwrap_or(&Value::Null));
-                walk(&at, old, new, is_secret, into);
+                walk(&at, old, new, hides, into);
             }
         }
         _ => {
-            let hides = is_secret && (path.starts_with(".data") || path.starts_with(".stringData"));
             let show = |value: &Value| {
-                (!value.is_null()).then(|| if hides { "(secret)".to_owned() } else { shown(value) })
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                (!value.is_null())
+                    .then(|| if hides(path, &text) { "(secret)".to_owned() } else { shown(text) })
             };
             into.push(FieldChange { path: path.to_owned(), before: show(before), after: show(after) });
         }
@@ -69,8 +88,11 @@ fn is_written_by_the_cluster(path: &str) -> bool {
         .contains(&path)
 }
 
-fn shown(value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+fn is_secret_at(is_secret: bool, path: &str) -> bool {
+    is_secret && (path.starts_with(".data") || path.starts_with(".stringData"))
+}
+
+fn shown(text: String) -> String {
     if text.chars().count() <= SHOWN {
         return text;
     }
@@ -86,7 +108,7 @@ mod tests {
     fn only_what_would_change_is_told_and_no_secret() {
         #[allow(clippy::needless_pass_by_value, reason = "rows of a table read better")]
         fn check(before: Value, after: Value, want: &[&str]) {
-            let change = change("x".into(), Some(&before), Some(&after));
+            let change = change("x".into(), Some(&before), Some(&after), &Hidden::default());
             let lines: Vec<_> = change
                 .fields
                 .iter()

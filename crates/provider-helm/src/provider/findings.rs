@@ -3,17 +3,18 @@
 use crate::{
     api::ObjectRef,
     calls::Basis,
+    lookup::{Answers, Lookups},
     release::DeletePolicy,
     render::{Capabilities, HookEvent, KubeVersion},
     source::Wanted,
     values::Values,
 };
 use provider_core::{
-    AppVersionId, ClusterId, Error, Facts, Look, NodeId, Result, Secret, SecretRef, Timestamp,
+    AppVersionId, ClusterId, ClusterSpec, Error, Facts, Look, NodeId, Result, Secret, SecretRef, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// The annotation that says which cluster on record a revision was made for.
 pub const CLUSTER: &str = "pitrix.io/cluster";
@@ -29,6 +30,16 @@ pub(super) fn values_ref(cluster: &ClusterId) -> SecretRef {
 /// Where the seed of what its chart makes up is kept.
 pub(super) fn seed_ref(cluster: &ClusterId) -> SecretRef {
     SecretRef::new(format!("cluster/{cluster}/seed"))
+}
+
+/// Where that is kept which its templates have looked up for the plan at hand.
+pub(super) fn lookups_ref(cluster: &ClusterId) -> SecretRef {
+    SecretRef::new(format!("cluster/{cluster}/lookups"))
+}
+
+/// Whether the templates of a cluster may look up what is there.
+pub(super) fn looks_up(spec: &ClusterSpec) -> bool {
+    spec.conf.get("lookup").and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// The values behind a secret.
@@ -79,6 +90,9 @@ pub struct Findings {
     pub gone: Vec<Found>,
     /// The hooks that take part, in the order in which they run.
     pub hooks: Vec<FoundHook>,
+    /// What templates looked up, without what they were told, which is a secret; none when they may not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub looked_up: Option<Vec<String>>,
     /// Whether the revision was applied by the client, as Helm 3 did.
     pub client_side: bool,
     /// Seconds until an object counts as not coming to be.
@@ -149,6 +163,13 @@ impl Findings {
         let (Some(cluster), Some(app)) = (&self.cluster, &self.app) else {
             return Err(Error::bug("there is nothing to render"));
         };
+        let lookups = match &self.looked_up {
+            None => Lookups::Off,
+            Some(_) => {
+                let kept = cx.secrets.resolve(&lookups_ref(cluster)).await?;
+                Lookups::Recorded(Arc::new(Answers::from_secret(&kept)?))
+            }
+        };
         Ok(Wanted {
             package: cx.records.package(app).await?,
             release: crate::render::Release {
@@ -164,6 +185,7 @@ impl Findings {
             values: values_in(&cx.secrets.resolve(&values_ref(cluster)).await?)?,
             seed: cx.secrets.resolve(&seed_ref(cluster)).await?,
             at: self.at,
+            lookups,
         })
     }
 

@@ -2,13 +2,14 @@
 
 use super::{
     Kubernetes, diff,
-    findings::{Findings, Found, seed_ref, values_in, values_ref},
+    findings::{Findings, Found, looks_up, seed_ref, values_in, values_ref},
     parse::spec_of,
 };
 use crate::{
     api::ApplyOptions,
     calls::{Basis, apply_over},
     chart::Chart,
+    lookup::Hidden,
     release::{Release, ReleaseStatus, Revision},
     session::{Loaded, Session, release_in, side_by_side},
     source, values,
@@ -37,16 +38,19 @@ impl Live for Kubernetes {
             }
             Action::StopClusters | Action::RestartClusters => Ok(Vec::new()),
             _ => {
+                let mut hidden = Hidden::default();
                 let loaded = match findings.basis {
                     None => session.load(&findings.release, findings.revision).await?,
                     Some(Basis::Rollback(to)) => session.load(&findings.release, to).await?,
                     Some(_) => {
-                        let made = findings.wanted(cx).await?.make_aside().await?;
+                        let wanted = findings.wanted(cx).await?;
+                        hidden = wanted.lookups.secrets();
+                        let made = wanted.make_aside().await?;
                         Arc::new(Loaded::new(made.release)?)
                     }
                 };
                 let force = change.action == Action::RecoverClusters;
-                let mut changes = tried(&session, &findings.objects, &loaded, force).await?;
+                let mut changes = tried(&session, &findings.objects, &loaded, force, &hidden).await?;
                 changes.extend(findings.gone.iter().map(deleted));
                 Ok(changes)
             }
@@ -102,7 +106,7 @@ impl Live for Kubernetes {
                 Some(Found { object, create: false, keep: false, awaited: false, node: None, replicas: None })
             })
             .collect();
-        let changes = tried(&session, &objects, &loaded, false).await?;
+        let changes = tried(&session, &objects, &loaded, false, &Hidden::default()).await?;
         Ok(Adopted { app, package: package(release)?, parsed, changes })
     }
 
@@ -133,6 +137,9 @@ impl Live for Kubernetes {
         }
         if let Value::Object(conf) = &mut parsed.spec.conf {
             conf.insert("revision".into(), found.revision.into());
+            if looks_up(&cluster.spec) {
+                conf.insert("lookup".into(), true.into());
+            }
         }
         Ok(parsed)
     }
@@ -187,6 +194,7 @@ async fn tried(
     objects: &[Found],
     loaded: &Loaded,
     force: bool,
+    hidden: &Hidden,
 ) -> Result<Vec<ObjectChange>> {
     let how = ApplyOptions { force, dry_run: true, ..ApplyOptions::default() };
     let looks = objects.iter().map(|found| {
@@ -195,12 +203,13 @@ async fn tried(
             let body = loaded.object(&found.object)?;
             let live = session.api().get(&found.object.path()).await?;
             if live.is_none() {
-                return Ok(diff::change(name, None, Some(body)));
+                return Ok(diff::change(name, None, Some(body), hidden));
             }
             match apply_over(session, &found.object, body, how).await {
-                Ok(after) => Ok(diff::change(name, live.as_ref(), Some(&after))),
+                Ok(after) => Ok(diff::change(name, live.as_ref(), Some(&after), hidden)),
                 // It would be refused; that it would is worth more than the end of the list.
                 Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Invalid) => {
+                    let error = hidden.keep_out_of(error);
                     let field = provider_core::FieldChange {
                         path: "would be refused".into(),
                         before: None,

@@ -77,7 +77,10 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
         ("describe_subnets", Support::Refused("the cluster has its own network")),
         ("describe_vpc", Support::Refused("the cluster has its own network")),
         ("wait_frontgate_available", Support::Refused("pods have no agents, no frontgate is made")),
-        ("lookup", Support::Unenforced("templates find nothing in the cluster, as with `helm template`")),
+        (
+            "lookup",
+            Support::Unenforced("on request (`--lookup`); else templates find nothing in the cluster"),
+        ),
         ("stop", Support::Unenforced("workloads are scaled to zero; refused where one can't be")),
     ],
 };

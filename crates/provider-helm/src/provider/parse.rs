@@ -1,8 +1,9 @@
 //! From a chart and values to a wanted cluster: a role and a node for each workload. Pure.
 
-use super::findings::{seed_ref, values_in, values_ref};
+use super::findings::{lookups_ref, seed_ref, values_in, values_ref};
 use crate::{
     chart::Chart,
+    lookup::{self, Answers, Lookups},
     manifest::{self, Workload},
     release::Release,
     render::{self, Capabilities, KubeVersion},
@@ -28,10 +29,20 @@ pub(super) fn parse(request: &ParseRequest<'_>) -> Result<ParsedCluster> {
     let recorded = |at| request.secrets.iter().find(|(known, _)| *known == at).map(|(_, secret)| secret);
     let seed = recorded(seed_at.clone()).unwrap_or(request.seed).clone();
     let before = recorded(values_at.clone()).map(values_in).transpose()?;
-    let given = match request.conf {
+    let mut given = match request.conf {
         Value::Object(given) => given.clone(),
         Value::Null => Values::new(),
         _ => return Err(Error::invalid("the values of a chart must be an object")),
+    };
+    let looks_up = match given.remove(lookup::ANSWER) {
+        None => request.existing.is_some_and(|cluster| super::findings::looks_up(&cluster.spec)),
+        Some(Value::Bool(lookup)) => lookup,
+        Some(_) => return Err(Error::invalid(format!("`{}` must be true or false", lookup::ANSWER))),
+    };
+    // What is there now is found out later; for the shape of the cluster what was found last will do.
+    let lookups = match recorded(lookups_ref(request.cluster)).filter(|_| looks_up) {
+        Some(kept) => Lookups::Recorded(Arc::new(Answers::from_secret(kept)?)),
+        None => Lookups::Off,
     };
     let values = match &before {
         Some(before) => for_upgrade(Reuse::ResetThenReuse, given, before),
@@ -39,11 +50,14 @@ pub(super) fn parse(request: &ParseRequest<'_>) -> Result<ParsedCluster> {
     };
     let chart = Chart::from_archive(request.package)?;
     let name = request.name.map_or_else(|| chart.name().to_owned(), str::to_owned);
-    let made = render_for_parsing(request, &chart, &name, &values, &seed)?;
+    let made = render_for_parsing(request, &chart, &name, &values, &seed, &lookups)?;
     let mut spec = spec_of(&made, &name, request.app.clone())?;
     let values = Value::Object(values);
     spec.description.clone_from(&chart.metadata.description);
     spec.conf = json!({ "digest": source::digest_of_values(&values, &seed) });
+    if looks_up {
+        spec.conf["lookup"] = true.into();
+    }
     Ok(ParsedCluster {
         spec,
         secrets: vec![(values_at, Secret::new(values.to_string())), (seed_at, seed)],
@@ -58,6 +72,7 @@ fn render_for_parsing(
     name: &str,
     values: &Values,
     seed: &Secret,
+    lookups: &Lookups,
 ) -> Result<Release> {
     let mut capabilities = Capabilities::default();
     let make = |capabilities: &Capabilities| {
@@ -73,6 +88,7 @@ fn render_for_parsing(
             values: values.clone(),
             seed: seed.clone(),
             at: Timestamp::default(),
+            lookups: lookups.clone(),
         };
         wanted.make().map(|made| made.release)
     };

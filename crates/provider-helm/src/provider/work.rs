@@ -174,7 +174,8 @@ fn ready(task: &Task, object: &ObjectRef) -> Fact {
     }
 }
 
-/// Writes down in a release that it has failed, unless the error is one that is tried again.
+/// Writes down in a release that it has failed, unless the error is one that is tried again. Where that can't be written
+/// down for now, the step is tried again: a release must not look as if somebody were still at work on it.
 async fn fail(session: &Arc<Session>, cx: &TaskContext, release: &str, revision: u32, error: Error) -> Error {
     if error.retry() != Retry::Never || matches!(error.kind(), ErrorKind::Fenced | ErrorKind::Store) {
         return error;
@@ -189,7 +190,7 @@ async fn fail(session: &Arc<Session>, cx: &TaskContext, release: &str, revision:
         forgotten: Vec::new(),
     };
     match cx.call(FAILED, session, call).await {
-        Err(other) if other.kind() == ErrorKind::Fenced => other,
+        Err(other) if other.retry() != Retry::Never || other.kind() == ErrorKind::Fenced => other,
         _ => error,
     }
 }

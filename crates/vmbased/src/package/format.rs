@@ -47,6 +47,10 @@ impl PackageFormat for VmPackages {
 }
 
 fn answers(package: &Package, given: &Given<'_>, recorded: Option<&Value>) -> Result<Value> {
+    if given.lookup == Some(true) {
+        let attempt = format!("`--lookup` for `{}`", package.version_id());
+        return Err(Error::unsupported(format!("{attempt}: only the templates of charts look anything up")));
+    }
     let config = package.config();
     let documents = given.files.iter().map(|(name, text)| Document::read(name, text));
     let documents = documents.collect::<Result<Vec<_>>>()?;

@@ -20,7 +20,7 @@ pub(crate) fn helm_install(world: &World, chart: &Archive, options: &[&str]) -> 
 }
 
 /// Looks at a release and takes it over; gives what that would change, and what it said.
-async fn adopt(world: &World, control: &Control) -> (Vec<ObjectChange>, Vec<String>) {
+pub(crate) async fn adopt(world: &World, control: &Control) -> (Vec<ObjectChange>, Vec<String>) {
     let adoption = control.plan_adoption("shop", &"k8s".into()).await.unwrap();
     let (changes, warnings) = (adoption.changes.clone(), adoption.planned.warnings.clone());
     assert_eq!(adoption.planned.change.after.app.as_str(), "web@1.0.0");

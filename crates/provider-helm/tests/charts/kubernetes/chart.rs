@@ -24,6 +24,8 @@ pub(crate) enum Piece {
     Refused,
     /// A Job that tests the release; it fails with the value `broken`.
     Tests,
+    /// A ConfigMap that says what it looked up of the chart's own Secret.
+    Looking,
 }
 
 /// A chart called `web` with these pieces. `version` also names a ConfigMap, so that an upgrade has something to prune.
@@ -50,6 +52,7 @@ pub(crate) fn chart(version: &str, pieces: &[Piece]) -> Archive {
             Piece::BadHook => vec![("templates/bad.yaml", BAD_HOOK.to_owned())],
             Piece::Refused => vec![("templates/refused.yaml", REFUSED.to_owned())],
             Piece::Tests => vec![("templates/tests.yaml", TESTS.to_owned())],
+            Piece::Looking => vec![("templates/looking.yaml", LOOKING.to_owned())],
         });
     }
     let files = files.into_iter().map(|(name, text)| (name.to_owned(), text.into_bytes()));
@@ -171,6 +174,15 @@ spec:
       containers:
       - name: main
         image: registry.example/bad
+"#;
+
+const LOOKING: &str = r#"
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ .Release.Name }}-looking
+data:
+  type: {{ (lookup "v1" "Secret" .Release.Namespace .Release.Name).type | default "none" }}
 "#;
 
 const REFUSED: &str = r"

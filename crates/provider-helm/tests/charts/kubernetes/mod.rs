@@ -5,6 +5,7 @@ mod chart;
 mod crash;
 mod health;
 mod life;
+mod lookup;
 mod trouble;
 mod witness;
 mod world;

@@ -17,8 +17,12 @@ fn values_of(arguments: &[String]) -> Result<Value> {
         "FILE" => Ok(b"file\ncontent".to_vec()),
         name => Err(Error::not_found(format!("there is no `{name}`"))),
     };
-    let given =
-        Given { files: Vec::new(), settings: arguments.chunks(2).map(setting).collect(), read: &read };
+    let given = Given {
+        files: Vec::new(),
+        settings: arguments.chunks(2).map(setting).collect(),
+        lookup: None,
+        read: &read,
+    };
     let mut chart = Chart::default();
     chart.metadata.name = "st".to_owned();
     Ok(Value::Object(Renderer::new(chart).resolve(&values::of_user(&given)?)?.values))

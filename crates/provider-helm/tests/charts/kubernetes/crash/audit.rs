@@ -122,7 +122,7 @@ impl Audit {
                 found.duplicates.push(format!("{path} was made {count} times instead of {wanted}"));
             }
         }
-        if found.again > 1 {
+        if found.again > 0 {
             found.complaints.push(format!("hooks ran too often: {:?}", self.created));
         }
         let pending = self.releases.iter().filter(|release| release.contains("pending"));

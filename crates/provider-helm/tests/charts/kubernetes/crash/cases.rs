@@ -35,10 +35,11 @@ pub(super) struct Case {
 /// Every action. A new one is one line.
 #[rustfmt::skip]
 pub(super) const CASES: &[Case] = &[
-    case("create", || vec![], || Deed::Ask(create("shop", "1.1.0", json!({})))),
+    case("create", Vec::new, || Deed::Ask(create("shop", "1.1.0", json!({})))),
     case("upgrade", || vec![first()], second),
     case("upgrade, undone", || vec![first()], || Deed::Undo(upgrade("shop", "3.0.0", json!({})))),
     case("update-env", || vec![first()], third),
+    case("update-env, looked up", || vec![ahead()], || Deed::Ask(update("shop", json!({ "pitrix.io/lookup": true })))),
     case("rollback", || vec![first(), second()], || back(None)),
     case("rollback, to an older one", || vec![first(), second(), third()], || back(Some(1))),
     case("stop", || vec![first()], stop),
@@ -64,7 +65,7 @@ const fn with_helm(name: &'static str, before: fn() -> Vec<Deed>, deed: fn() -> 
 }
 
 /// The versions that are pushed to a world with this namespace.
-pub(super) fn versions(namespace: &str) -> [(&'static str, Archive); 4] {
+pub(super) fn versions(namespace: &str) -> [(&'static str, Archive); 5] {
     let usual = [Piece::Hooks, Piece::Kept];
     let with = |version, piece| {
         let chart = chart(version, &[&usual[..], &[piece]].concat());
@@ -78,6 +79,7 @@ pub(super) fn versions(namespace: &str) -> [(&'static str, Archive); 4] {
     [
         ("1.0.0", chart("1.0.0", &usual)),
         with("1.1.0", Piece::Custom),
+        with("1.2.0", Piece::Looking),
         ("2.0.0", chart("2.0.0", &usual)),
         with("3.0.0", Piece::Refused),
     ]
@@ -98,6 +100,11 @@ fn ask(action: Action) -> Deed {
 
 fn first() -> Deed {
     Deed::Ask(create("shop", "1.0.0", json!({})))
+}
+
+/// With a chart that would look something up if it might.
+fn ahead() -> Deed {
+    Deed::Ask(create("shop", "1.2.0", json!({})))
 }
 
 fn second() -> Deed {

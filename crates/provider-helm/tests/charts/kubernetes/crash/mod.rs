@@ -8,12 +8,16 @@ mod audit;
 mod cases;
 mod wire;
 
-use super::World;
+use super::{
+    World,
+    world::{create, upgrade},
+};
 use async_trait::async_trait;
 use audit::{Audit, Differences};
 use cases::{CASES, Case, Deed};
 use engine::{Control, JobInfo};
 use provider_core::{CrashPoint, JobState, Result};
+use serde_json::json;
 use std::{
     env, fmt,
     io::Write,
@@ -271,6 +275,8 @@ fn after_a_crash_at_any_boundary_the_next_executor_comes_to_the_same_end() {
             scope.spawn(|| {
                 while let Some((index, case)) = cases.get(next.fetch_add(1, Ordering::SeqCst)) {
                     let row = enumerate(&gate, *index, case, every);
+                    // All of them take their time: whoever waits sees each.
+                    say(&row.complaints.iter().fold(row.to_string(), |all, one| all + "\n" + one));
                     rows.lock().unwrap_or_else(PoisonError::into_inner).push((*index, row));
                 }
             });
@@ -279,8 +285,39 @@ fn after_a_crash_at_any_boundary_the_next_executor_comes_to_the_same_end() {
     let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
     rows.sort_by_key(|(index, _)| *index);
     let lines: Vec<_> = rows.iter().map(|(_, row)| row.to_string()).collect();
-    let _ = std::io::stderr().write_all(format!("{HEAD}\n{}\n", lines.join("\n")).as_bytes());
+    say(&format!("{HEAD}\n{}", lines.join("\n")));
     let complaints: Vec<_> = rows.into_iter().flat_map(|(_, row)| row.complaints).collect();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     assert!(!lines.is_empty(), "no action is called `{only}`");
+}
+
+#[test]
+fn a_failure_that_can_not_be_written_down_at_once_is_written_down_later() {
+    let Some(mut world) = World::new("outage") else { return };
+    let gate = Gate::open(&world.witness);
+    let wire = Wire::through(&gate, Stop::never());
+    world.use_server(&wire.url());
+    let job = smoothly(async {
+        let control = world.control().await;
+        for (version, chart) in cases::versions(world.namespace()) {
+            world.push(&control, version, &chart).await;
+        }
+        let first = world.run(&control, &create("shop", "1.0.0", json!({}))).await.unwrap();
+        assert_eq!(first.state, JobState::Succeeded, "{:?}", first.error);
+        // The first change of the new revision is that it has failed: the API refuses one of its objects.
+        wire.refuse_once("/secrets/sh.helm.release.v1.shop.v2");
+        world.run(&control, &upgrade("shop", "3.0.0", json!({}))).await.unwrap()
+    });
+    assert!(!wire.refuses(), "nobody has tried to write it down");
+    assert_eq!(job.state, JobState::Failed);
+    let error = job.error.expect("it fails").to_string();
+    assert!(error.contains("Service/shop-refused"), "{error}");
+    let want = [("1", "deployed"), ("2", "failed")].map(|(n, status)| (n.to_owned(), status.to_owned()));
+    assert_eq!(world.witness.releases("shop"), want);
+    world.clean();
+}
+
+/// Says it where it is seen although the test passes.
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
 }

@@ -66,11 +66,18 @@ struct Shared {
     gate: SocketAddr,
     stop: Mutex<Arc<Stop>>,
     made: Mutex<Vec<Made>>,
+    /// The end of the path of a change that is refused once.
+    refused: Mutex<Option<String>>,
 }
 
 impl Wire {
     pub(super) fn through(gate: &Gate, stop: Arc<Stop>) -> Self {
-        let shared = Arc::new(Shared { gate: gate.address, stop: Mutex::new(stop), made: Mutex::default() });
+        let shared = Arc::new(Shared {
+            gate: gate.address,
+            stop: Mutex::new(stop),
+            made: Mutex::default(),
+            refused: Mutex::default(),
+        });
         let runtime =
             Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads can be had");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("there is a free port");
@@ -97,6 +104,16 @@ impl Wire {
         lock(&self.shared.made).clear();
     }
 
+    /// Answers the next change of what is called so as a server does that is about to go down.
+    pub(super) fn refuse_once(&self, path_end: &str) {
+        *lock(&self.shared.refused) = Some(path_end.to_owned());
+    }
+
+    /// Whether it is still to be refused.
+    pub(super) fn refuses(&self) -> bool {
+        lock(&self.shared.refused).is_some()
+    }
+
     /// What was made since.
     pub(super) fn made(&self) -> Vec<Made> {
         lock(&self.shared.made).clone()
@@ -116,6 +133,10 @@ async fn carry(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
         }
         return client.shutdown().await;
     }
+    if lock(&shared.refused).take_if(|end| request.path.ends_with(end.as_str())).is_some() {
+        client.write_all(UNAVAILABLE).await?;
+        return client.shutdown().await;
+    }
     let stop = lock(&shared.stop).clone();
     let what = format!("{} {}", request.method, request.path);
     if stop.is_at(&format!("before {what}")) {
@@ -133,6 +154,9 @@ async fn carry(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
     client.write_all(&answer).await?;
     client.shutdown().await
 }
+
+const UNAVAILABLE: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 /// Until the process at the other end has died.
 async fn until_gone(client: &mut TcpStream) -> io::Result<()> {
