@@ -188,7 +188,10 @@ pub(crate) async fn say_changed_keys(site: &Site, screen: &Screen, planned: &Pla
     }
     let defaults = site.control.changed_defaults(planned).await?;
     if let Some(version) = VersionView::new(&planned.change, &planned.plan, defaults) {
-        screen.talk(&version.keys(screen));
+        let keys = version.keys(screen);
+        if !keys.is_empty() {
+            screen.talk(&format!("{keys}\n"));
+        }
     }
     Ok(())
 }

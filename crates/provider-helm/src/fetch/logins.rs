@@ -1,6 +1,6 @@
 //! What helm was told about registries and repositories: its files are read, never written.
 
-use super::helper::{Helper, PATIENCE};
+use super::keeper::{Helper, PATIENCE};
 use crate::yaml;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use provider_core::{Error, Result};

@@ -2,8 +2,8 @@
 //!
 //! What helm was told with `helm registry login` and `helm repo add` is used here too; see [`Logins`].
 
-mod helper;
 mod http;
+mod keeper;
 mod logins;
 mod registry;
 mod repository;

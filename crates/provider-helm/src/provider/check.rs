@@ -292,7 +292,6 @@ impl<'a> Check<'a> {
             return Err(Error::unsupported(format!("the tests of `{app}` take no parameters"))
                 .hint("give values with `pitrix cluster update-env` before"));
         }
-        self.findings.deployed.retain(|deployed| *deployed == current);
         self.hooks(&loaded.release, &[HookEvent::Test]);
         Ok(())
     }

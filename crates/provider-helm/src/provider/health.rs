@@ -79,11 +79,22 @@ async fn health(
     let Some(why) = why else { return Ok(Health { started: true, healthy: true, since, cause: None }) };
     let mut cause = format!("{at}: {why}");
     for reason in explain::reasons_of(session, &at, &pods).await {
-        if !cause.contains(&reason) {
+        let reason = brief(&reason);
+        if !cause.contains(reason) {
             cause += &format!("; {reason}");
         }
     }
     Ok(Health { started: true, healthy: false, since, cause: Some(cause) })
+}
+
+/// Of a container only the reason: what it says besides repeats names, and is told of the pod itself.
+fn brief(reason: &str) -> &str {
+    let (pod, rest) = reason.split_once(": ").unwrap_or(("", reason));
+    let mut ends = rest.match_indices(": ").map(|(at, _)| at);
+    match ends.nth(1) {
+        Some(end) if rest.starts_with("container ") => &reason[..pod.len() + ": ".len() + end],
+        _ => reason,
+    }
 }
 
 /// Of what does not run, and nothing tells since when.
@@ -115,8 +126,13 @@ fn since_of_conditions(live: &Value, is_well: bool) -> Option<Timestamp> {
 
 /// Since when all pods are ready, or one of them is not.
 fn since_of_pods(pods: &[Value], is_well: bool) -> Option<Timestamp> {
-    let times = pods.iter().filter_map(|pod| since_of_conditions(pod, is_well));
-    if is_well { times.max() } else { times.min() }
+    if is_well {
+        return pods.iter().filter_map(|pod| since_of_conditions(pod, true)).max();
+    }
+    // One that no node has taken yet has no condition that says so.
+    let ill = pods.iter().filter(|pod| since_of_conditions(pod, true).is_none());
+    let since = |pod| since_of_conditions(pod, false).or_else(|| time(pod, "/metadata/creationTimestamp"));
+    ill.filter_map(since).min()
 }
 
 fn time(object: &Value, pointer: &str) -> Option<Timestamp> {
@@ -166,6 +182,22 @@ mod tests {
     }
 
     #[test]
+    fn of_a_container_the_reason_is_enough() {
+        let check = |reason: &str, want: &str| assert_eq!(brief(reason), want);
+        check(
+            "pod a: container m waiting: CrashLoopBackOff: back-off 40s: x",
+            "pod a: container m waiting: CrashLoopBackOff",
+        );
+        check("pod a: container m waiting: ErrImagePull", "pod a: container m waiting: ErrImagePull");
+        check(
+            "pod a: Unschedulable: 0/1 nodes: 1 Insufficient memory",
+            "pod a: Unschedulable: 0/1 nodes: 1 Insufficient memory",
+        );
+        check("Pod a: Failed: quota: exceeded", "Pod a: Failed: quota: exceeded");
+        check("x", "x");
+    }
+
+    #[test]
     fn pods_work_since_the_last_of_them_does_and_fail_since_the_first_does() {
         let pod = |is: &str, at: &str| json!({ "status": { "conditions": [{ "type": "Ready", "status": is, "lastTransitionTime": at }] } });
         let times = ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"];
@@ -173,6 +205,8 @@ mod tests {
         assert_eq!(since_of_pods(&well, true), time(&json!({ "t": times[2] }), "/t"));
         let ill = [well[0].clone(), pod("False", times[1]), pod("False", times[2])];
         assert_eq!(since_of_pods(&ill, false), time(&json!({ "t": times[1] }), "/t"));
+        let new = json!({ "metadata": { "creationTimestamp": times[0] } });
+        assert_eq!(since_of_pods(&[well[2].clone(), new], false), time(&json!({ "t": times[0] }), "/t"));
         assert_eq!(since_of_pods(&[], true), None);
     }
 }

@@ -32,10 +32,10 @@ pub(super) async fn printed(session: &Session, hook: &ObjectRef) -> String {
             let _ = writeln!(all, "[{pod}/{container}]");
         }
         let path = format!("{}/{pod}/log?container={container}&tailLines={LINES}", pods_path(hook));
-        match session.api().text(&path).await {
+        match session.api().text(&path, &format!("reading the log of pod {pod}")).await {
             Ok(log) => all += &log,
             Err(error) => {
-                let _ = writeln!(all, "(the log of pod {pod} can't be read: {error})");
+                let _ = writeln!(all, "({error})");
             }
         }
         if !all.is_empty() && !all.ends_with('\n') {

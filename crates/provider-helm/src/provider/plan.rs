@@ -327,7 +327,7 @@ impl Frame<'_> {
             status: ReleaseStatus::Deployed,
             description,
             ran: ran.into_iter().filter(|event| found.hooks_of(*event).next().is_some()).collect(),
-            superseded: found.deployed.clone(),
+            superseded: found.deployed.iter().copied().filter(|one| *one != found.revision).collect(),
             forgotten: found.stale.clone(),
         };
         Ok(layer("record the outcome", vec![step.task(None, REQUEST_S)?]))

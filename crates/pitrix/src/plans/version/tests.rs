@@ -129,10 +129,14 @@ fn defaults_that_a_provider_tells_of_take_the_place_of_answers_and_are_cut_to_fi
         vec![change("image.tag", Some("1.0"), Some("2.0"), true), change("script", None, Some(&long), false)];
     assert_snapshot!(shown(some), @r"
     CONFIG       BEFORE  AFTER
-    ~ image.tag  1.0     2.0                                              your own value stays
-    + script     -       one line\none line\none line\none line\none line\no…
+    ~ image.tag  1.0     2.0                                                    your own value stays
+    + script     -       one line\none line\none line\none line\none line\non…
     ");
     let many = (0..43).map(|n| change(&format!("k{n}"), None, Some("x"), false)).collect();
-    assert_snapshot!(shown(many).lines().skip(40).collect::<Vec<_>>().join("\n"), @"");
+    assert_snapshot!(shown(many).lines().skip(40).collect::<Vec<_>>().join("\n"), @r"
+    + k38   -       x
+    + k39   -       x
+    and 3 more, see them all with `-o json`
+    ");
     assert_eq!(shown(Vec::new()), "");
 }

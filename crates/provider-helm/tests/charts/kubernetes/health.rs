@@ -109,6 +109,7 @@ async fn the_tests_of_a_chart_run_as_a_service_and_change_nothing_about_the_rele
         _ => None,
     });
     assert!(printed.is_some(), "what they print is wanted");
+    assert_eq!(world.witness.releases("shop"), [("1".to_owned(), "deployed".to_owned())]);
     if let Some(status) = world.witness.helm(&["status", "shop"]).map(|status| status.unwrap()) {
         assert!(status.contains("shop-test") && status.contains("Succeeded"), "{status}");
     }
