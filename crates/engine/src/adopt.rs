@@ -2,8 +2,8 @@
 
 use crate::{Control, Planned, Submitted, Terms, new_cluster_id};
 use provider_core::{
-    Action, Archive, Change, Cluster, Error, Live, ObjectChange, Provider, Records, Result, RevisionInfo,
-    RuntimeId,
+    Action, Archive, Change, Cluster, Error, KeyChange, Live, ObjectChange, Provider, Records, Result,
+    RevisionInfo, RuntimeId,
 };
 use std::sync::Arc;
 
@@ -61,6 +61,18 @@ impl Control {
         let Some(live) = &provider.live else { return Ok(Vec::new()) };
         let look = self.look_with(runtime, planned.secrets()).await?;
         live.preview(&look, &planned.change, &planned.plan.facts).await
+    }
+
+    /// The defaults that a move to another version changes, where the provider knows them and not the answers on record;
+    /// none where those tell.
+    ///
+    /// # Errors
+    /// When a package can't be read.
+    pub async fn changed_defaults(&self, planned: &Planned) -> Result<Option<Vec<KeyChange>>> {
+        let (runtime, provider) = self.place(&planned.change.before.runtime).await?;
+        let Some(live) = &provider.live else { return Ok(None) };
+        let look = self.look_with(runtime, planned.secrets()).await?;
+        live.changed_defaults(&look, &planned.change).await.map(Some)
     }
 
     /// The revisions that the provider keeps of a cluster, the oldest first.

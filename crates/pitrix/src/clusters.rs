@@ -12,7 +12,7 @@ use crate::{
     exit::{Exit, Failure, Outcome},
     health::{self, NodeTruth},
     live,
-    plans::summary,
+    plans::{say_changed_keys, summary},
     screen::{Screen, Tone, count, log_lines},
     site::Site,
 };
@@ -116,7 +116,10 @@ async fn see_to(site: &Site, screen: &Screen, submitted: Submitted, wait: Wait) 
     for warning in &submitted.planned.warnings {
         screen.warn(warning);
     }
-    screen.say(Tone::Plain, "plan", &summary(&submitted.planned));
+    screen.say(Tone::Plain, "plan", &summary(&submitted.planned, &[]));
+    if let Err(Failure::Error(error)) = say_changed_keys(site, screen, &submitted.planned).await {
+        screen.warn(&format!("the defaults that change are not known: {error}"));
+    }
     let cluster = &submitted.planned.change.before.id;
     carry_out(site, screen, &submitted.job, cluster, wait, 0).await
 }

@@ -12,14 +12,12 @@ use std::collections::BTreeSet;
 
 /// The objects that a change touches, as lines for people; nothing when it touches none.
 pub(crate) fn changes_sheet(screen: &Screen, changes: &[ObjectChange]) -> String {
-    let touched = changes.iter().filter(|change| change.kind != ChangeKind::Same);
     let mut rows = Vec::new();
-    for change in touched {
-        let (sign, verb) = match change.kind {
-            ChangeKind::Create => ("+", "create"),
-            ChangeKind::Update => ("~", "update"),
-            ChangeKind::Delete => ("-", "delete"),
-            ChangeKind::Same => continue,
+    for (sign, change) in changes.iter().filter_map(|change| Some((sign(change.kind)?, change))) {
+        let verb = match sign {
+            "+" => "create",
+            "~" => "update",
+            _ => "delete",
         };
         rows.push(vec![format!("{sign} {}", change.object), verb.to_owned()]);
         rows.extend(change.fields.iter().map(|field| vec![format!("    {}", field.path), values(field)]));
@@ -28,6 +26,16 @@ pub(crate) fn changes_sheet(screen: &Screen, changes: &[ObjectChange]) -> String
         String::new()
     } else {
         format!("\n{}", screen.aligned(&["OBJECT", "CHANGE"], &rows))
+    }
+}
+
+/// What a change is marked with; none for what stays.
+pub(crate) fn sign(kind: ChangeKind) -> Option<&'static str> {
+    match kind {
+        ChangeKind::Create => Some("+"),
+        ChangeKind::Update => Some("~"),
+        ChangeKind::Delete => Some("-"),
+        ChangeKind::Same => None,
     }
 }
 

@@ -5,7 +5,7 @@ mod version;
 use crate::{
     args::{Deed, Nothing},
     exit::Outcome,
-    live::changes_sheet,
+    live::{changes_sheet, sign},
     print::{Column, Item, column},
     progress::{label, work},
     screen::{Screen, count},
@@ -13,10 +13,10 @@ use crate::{
     site::Site,
 };
 use engine::{Planned, Terms};
-use provider_core::{Directive, InstanceVerb, ObjectChange, Plan, VolumeVerb, Work};
+use provider_core::{Directive, Effect, InstanceVerb, KeyChange, ObjectChange, Plan, VolumeVerb, Work};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use version::VersionView;
+use version::{VersionView, is_move};
 
 /// Carries out a verb.
 pub(crate) async fn run(deed: Deed<Nothing, Nothing>, site: &Site, screen: &Screen) -> Outcome {
@@ -26,7 +26,8 @@ pub(crate) async fn run(deed: Deed<Nothing, Nothing>, site: &Site, screen: &Scre
         screen.warn(warning);
     }
     let changes = site.control.preview(&planned).await?;
-    let view = PlanView { changes, ..PlanView::new(&planned) };
+    let defaults = site.control.changed_defaults(&planned).await?;
+    let view = PlanView::new(&planned, changes, defaults);
     screen.one(&view, || view.sheet(screen))
 }
 
@@ -71,7 +72,7 @@ struct QuotaView {
 }
 
 impl PlanView {
-    fn new(planned: &Planned) -> Self {
+    fn new(planned: &Planned, changes: Vec<ObjectChange>, defaults: Option<Vec<KeyChange>>) -> Self {
         let plan = &planned.plan;
         let layers = plan.layers.iter().map(|layer| LayerView {
             name: layer.name.clone(),
@@ -93,14 +94,14 @@ impl PlanView {
         Self {
             cluster: planned.change.after.name.clone(),
             action: planned.change.action.kind().verb(),
-            summary: summary(planned),
+            summary: summary(planned, &changes),
             zone: plan.facts.zone.to_string(),
             checked: moment(plan.facts.taken_at),
-            version: VersionView::new(&planned.change, plan),
+            version: VersionView::new(&planned.change, plan, defaults),
             layers: layers.collect(),
             max_calls: calls.filter(|task| !matches!(task.work, Work::AwaitFrontgate)).count(),
             quota: quota.collect(),
-            changes: Vec::new(),
+            changes,
             warnings: planned.warnings.clone(),
         }
     }
@@ -150,19 +151,56 @@ impl Item for PlanView {
     }
 }
 
-/// A plan in a line: `+ 3 nodes, + 3 volumes; 11 layers, 34 tasks; quota ok (cpu 3/16)`.
-pub(crate) fn summary(planned: &Planned) -> String {
+/// A plan in a line: `+ 3 nodes, + 3 volumes; 11 layers, 34 tasks; quota ok (cpu 3/16)`. What it would change of objects
+/// is known once that was tried; empty when it was not.
+pub(crate) fn summary(planned: &Planned, changes: &[ObjectChange]) -> String {
     if planned.does_nothing() {
         return "nothing to do".to_owned();
     }
-    match VersionView::new(&planned.change, &planned.plan) {
-        Some(version) => version.summary(),
-        None => resources(&planned.plan),
+    match VersionView::new(&planned.change, &planned.plan, None) {
+        Some(version) => version.summary(&effects(&planned.plan, changes)),
+        None => resources(&planned.plan, changes),
     }
 }
 
-/// What a plan does to resources, in a line.
-fn resources(plan: &Plan) -> String {
+/// What a plan does to resources, how long it is, and what quotas say.
+fn resources(plan: &Plan, changes: &[ObjectChange]) -> String {
+    let mut effects = effects(plan, changes);
+    if effects.is_empty() {
+        effects.push_str("no change of resources");
+    }
+    let mut text = format!("{effects}; {}, {}", count(plan.layers.len(), "layer"), count(plan.len(), "task"));
+    let quota = plan.facts.headroom.iter().filter(|(_, room)| room.needed > 0);
+    let quota: Vec<_> = quota.map(|(name, room)| format!("{name} {}/{}", room.needed, room.left)).collect();
+    if !quota.is_empty() {
+        text += &format!("; quota ok ({})", quota.join(", "));
+    }
+    text
+}
+
+/// The defaults that a move to another version changes, as a table on standard error; nothing for another action.
+///
+/// # Errors
+/// When a package can't be read.
+pub(crate) async fn say_changed_keys(site: &Site, screen: &Screen, planned: &Planned) -> Outcome {
+    if !is_move(&planned.change.action) {
+        return Ok(());
+    }
+    let defaults = site.control.changed_defaults(planned).await?;
+    if let Some(version) = VersionView::new(&planned.change, &planned.plan, defaults) {
+        let keys = version.keys(screen);
+        if !keys.is_empty() {
+            screen.talk(&format!("{keys}\n"));
+        }
+    }
+    Ok(())
+}
+
+/// What a provider's own steps do to, where it is tried before it is done.
+const OBJECT: &str = "object";
+
+/// What a plan does to resources: `+ 3 nodes, + 3 volumes`, `+ 7 objects, ~ 2, - 1, run 3 hooks`.
+fn effects(plan: &Plan, changes: &[ObjectChange]) -> String {
     let mut counts: BTreeMap<(usize, &str, &str), usize> = BTreeMap::new();
     for task in plan.layers.iter().flat_map(|layer| &layer.tasks) {
         let Work::Cloud(directive) = &task.work else { continue };
@@ -176,29 +214,38 @@ fn resources(plan: &Plan) -> String {
             Directive::Volume { verb: VolumeVerb::Resize, .. } => (5, "~", "volume"),
             Directive::Instance(InstanceVerb::Start) => (6, "start", "node"),
             Directive::Instance(InstanceVerb::Stop) => (7, "stop", "node"),
-            Directive::Own { .. } => (8, "+", "step"),
-            Directive::Volume { verb: VolumeVerb::Attach | VolumeVerb::Detach, .. } => continue,
+            Directive::Own { effect: Some(Effect { what, .. }), .. }
+                if what == OBJECT && !changes.is_empty() =>
+            {
+                continue;
+            }
+            Directive::Own { effect: Some(Effect { sign, what }), .. } => (rank(sign), &**sign, &**what),
+            Directive::Own { effect: None, .. }
+            | Directive::Volume { verb: VolumeVerb::Attach | VolumeVerb::Detach, .. } => continue,
         };
         *counts.entry(key).or_default() += 1;
+    }
+    for sign in changes.iter().filter_map(|change| sign(change.kind)) {
+        *counts.entry((rank(sign), sign, OBJECT)).or_default() += 1;
     }
     // A node that goes is stopped first, one that comes is started, one that changes both: that is no news.
     let has = |sign: &str| counts.keys().any(|(_, key, what)| *key == sign && *what == "node");
     let (comes, goes, changes) = (has("+"), has("-"), has("~"));
     let is_news =
         |sign: &str| !((comes || changes) && sign == "start" || (goes || changes) && sign == "stop");
-    let parts = counts.iter().filter(|((_, sign, _), _)| is_news(sign));
-    let mut parts: Vec<_> = parts.map(|((_, sign, what), n)| format!("{sign} {}", count(*n, what))).collect();
-    if parts.is_empty() {
-        parts.push("no change of resources".to_owned());
+    let (mut parts, mut last) = (Vec::new(), "");
+    for ((_, sign, what), n) in counts.iter().filter(|((_, sign, _), _)| is_news(sign)) {
+        // What was said just before need not be said again.
+        let again = *what == OBJECT && last == OBJECT;
+        parts.push(if again { format!("{sign} {n}") } else { format!("{sign} {}", count(*n, what)) });
+        last = what;
     }
-    let mut text =
-        format!("{}; {}, {}", parts.join(", "), count(plan.layers.len(), "layer"), count(plan.len(), "task"));
-    let quota = plan.facts.headroom.iter().filter(|(_, room)| room.needed > 0);
-    let quota: Vec<_> = quota.map(|(name, room)| format!("{name} {}/{}", room.needed, room.left)).collect();
-    if !quota.is_empty() {
-        text += &format!("; quota ok ({})", quota.join(", "));
-    }
-    text
+    parts.join(", ")
+}
+
+/// The place of what a provider's own steps do.
+fn rank(sign: &str) -> usize {
+    8 + ["+", "~", "-"].iter().position(|start| sign.starts_with(start)).unwrap_or(3)
 }
 
 #[cfg(test)]

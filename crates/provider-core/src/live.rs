@@ -11,6 +11,10 @@ pub trait Live: Send + Sync + 'static {
     /// What a change would do to each object, as the cloud itself answers when it is asked to only try.
     async fn preview(&self, cx: &Look, change: &Change, facts: &Facts) -> Result<Vec<ObjectChange>>;
 
+    /// The defaults that come, go or change with a move to another version, by key; nothing where the version before
+    /// is not on record.
+    async fn changed_defaults(&self, cx: &Look, change: &Change) -> Result<Vec<KeyChange>>;
+
     /// An application that something else has made, as a cluster that could be on record.
     ///
     /// # Errors
@@ -67,6 +71,22 @@ pub struct FieldChange {
     /// Its value afterwards; none when it would go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+}
+
+/// What happens to a key of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyChange {
+    /// The key, for example `image.tag`.
+    pub key: String,
+    /// Its value; none when there is no such key. Never a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// Its value afterwards; none when the key goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// Whether it is a default that has no effect, because the operator has given a value.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_overridden: bool,
 }
 
 /// An application that something else has made.

@@ -103,7 +103,26 @@ pub enum Directive {
         version: u32,
         /// Its parameters.
         body: Value,
+        /// How it counts when the plan is told in a line; none for what is done for the others' sake.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        effect: Option<Effect>,
     },
+}
+
+/// What a provider's own step does, in words that are counted: `+` and `object` in `+ 7 objects`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Effect {
+    /// `+`, `~`, `-` or a verb.
+    pub sign: String,
+    /// What it is done to, in the singular.
+    pub what: String,
+}
+
+impl Effect {
+    /// `sign` is done to one `what`.
+    pub fn new(sign: &str, what: &str) -> Self {
+        Self { sign: sign.to_owned(), what: what.to_owned() }
+    }
 }
 
 /// What can be done with instances.

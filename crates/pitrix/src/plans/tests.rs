@@ -1,5 +1,5 @@
 use super::*;
-use provider_core::{DiskId, Facts, Headroom, Layer, NodeId, Task, Timestamp, Zone};
+use provider_core::{ChangeKind, DiskId, Facts, Headroom, Layer, NodeId, Task, Timestamp, Zone};
 
 fn plan(works: &[Work], headroom: &[(&str, u64, u64)]) -> Plan {
     let mut facts = Facts::none(Zone::new("z"), Timestamp(0));
@@ -25,7 +25,7 @@ fn volume(verb: VolumeVerb) -> Work {
 #[test]
 fn a_plan_is_summed_up_in_a_line() {
     fn check(works: &[Work], headroom: &[(&str, u64, u64)], expected: &str) {
-        assert_eq!(resources(&plan(works, headroom)), expected);
+        assert_eq!(resources(&plan(works, headroom), &[]), expected);
     }
     use InstanceVerb::{Delete, Resize, Run, Start, Stop};
     check(
@@ -42,4 +42,38 @@ fn a_plan_is_summed_up_in_a_line() {
     check(&[node(Start)], &[], "start 1 node; 1 layer, 1 task");
     check(&[node(Stop), node(Stop)], &[], "stop 2 nodes; 2 layers, 2 tasks");
     check(&[Work::AwaitFrontgate], &[], "no change of resources; 1 layer, 1 task");
+}
+
+#[test]
+fn steps_of_a_providers_own_are_counted_by_what_they_do() {
+    fn check(effects: &[(&str, &str, usize)], changes: &[ChangeKind], expected: &str) {
+        let step = |effect: Option<Effect>| {
+            let (kind, body) = ("step".to_owned(), serde_json::Value::Null);
+            Work::Cloud(Directive::Own { kind, version: 1, body, effect })
+        };
+        let mut works = vec![step(None)];
+        for (sign, what, n) in effects {
+            works.extend((0..*n).map(|_| step(Some(Effect::new(sign, what)))));
+        }
+        let change = |kind: &ChangeKind| ObjectChange {
+            object: "Deployment/web".to_owned(),
+            kind: *kind,
+            fields: Vec::new(),
+        };
+        let changes: Vec<_> = changes.iter().map(change).collect();
+        let text = resources(&plan(&works, &[]), &changes);
+        assert_eq!(text.split("; ").next(), Some(expected), "{text}");
+    }
+    use ChangeKind::{Create, Delete, Same, Update};
+    let upgrade = [
+        ("run", "hook", 3),
+        ("-", "object", 1),
+        ("~ up to", "object", 2),
+        ("+", "object", 7),
+        ("+", "namespace", 1),
+    ];
+    check(&upgrade, &[], "+ 1 namespace, + 7 objects, ~ up to 2, - 1, run 3 hooks");
+    check(&upgrade, &[Create, Same, Update, Delete], "+ 1 namespace, + 1 object, ~ 1, - 1, run 3 hooks");
+    check(&[("~ up to", "object", 2)], &[Same, Same], "no change of resources");
+    check(&[("stop", "workload", 1)], &[], "stop 1 workload");
 }

@@ -2,8 +2,8 @@
 
 use crate::screen::{Screen, count};
 use provider_core::{
-    Action, AgentVerb, Change, ClusterSpec, Directive, EnvValue, InstanceVerb, NodeId, Plan, Rollback,
-    ServiceName, Work,
+    Action, AgentVerb, Change, ClusterSpec, Directive, EnvValue, InstanceVerb, KeyChange, NodeId, Plan,
+    Rollback, ServiceName, Work,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -15,48 +15,50 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct VersionView {
     pub(super) from: String,
     pub(super) to: String,
-    /// In the order in which they move.
+    /// In the order in which they move; none of those that a provider looks after by itself, of which nothing more is
+    /// known either.
     pub(super) nodes: Vec<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) downtime: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) data: String,
     pub(super) rollback: String,
     pub(super) config: Vec<KeyChange>,
 }
 
-/// A key of the configuration that changes.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct KeyChange {
-    pub(super) key: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) before: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) after: Option<String>,
-}
+/// How many keys a table shows, and how much of each value.
+const KEYS_SHOWN: usize = 40;
+const VALUE_SHOWN: usize = 48;
 
 impl VersionView {
-    /// None for an action that keeps the version.
-    pub(super) fn new(change: &Change, plan: &Plan) -> Option<Self> {
+    /// None for an action that keeps the version. `defaults` are those that change, where the answers on record don't
+    /// tell.
+    pub(super) fn new(change: &Change, plan: &Plan, defaults: Option<Vec<KeyChange>>) -> Option<Self> {
         let Change { action, before, after } = change;
-        if !matches!(action, Action::UpgradeCluster { .. } | Action::RollbackCluster { .. }) {
+        if !is_move(action) {
             return None;
         }
         let order = order(plan);
+        let of_nodes = |text: String| if order.is_empty() { String::new() } else { text };
         Some(Self {
             from: before.spec.app.version().to_owned(),
             to: after.app.version().to_owned(),
-            downtime: downtime(plan, after),
-            data: data(plan, after, action),
+            downtime: of_nodes(downtime(plan, after)),
+            data: of_nodes(data(plan, after, action)),
             rollback: rollback(before.spec.rollback, after.rollback, action).to_owned(),
-            config: config(&before.spec, after),
+            config: defaults.unwrap_or_else(|| config(&before.spec, after)),
             nodes: order.into_iter().map(|id| id.to_string()).collect(),
         })
     }
 
-    /// In a line.
-    pub(super) fn summary(&self) -> String {
-        let nodes = count(self.nodes.len(), "node");
+    /// In a line, with what the plan does to resources.
+    pub(super) fn summary(&self, effects: &str) -> String {
         let Self { from, to, downtime, data, rollback, .. } = self;
+        if self.nodes.is_empty() {
+            let parts = [format!("{from} -> {to}"), effects.to_owned(), rollback.clone()];
+            return parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
+        }
+        let nodes = count(self.nodes.len(), "node");
         format!("~ {nodes} {from} -> {to}; {downtime}; {data}; {rollback}")
     }
 
@@ -75,17 +77,38 @@ impl VersionView {
         if self.config.is_empty() {
             return String::new();
         }
-        let cell = |value: &Option<String>| value.clone().unwrap_or_default();
-        let rows = self.config.iter().map(|change| {
+        let cell = |value: &Option<String>| value.as_deref().map(shortened).unwrap_or_default();
+        let rows = self.config.iter().take(KEYS_SHOWN).map(|change| {
             let sign = match (&change.before, &change.after) {
                 (None, _) => "+",
                 (_, None) => "-",
                 _ => "~",
             };
-            vec![format!("{sign} {}", change.key), cell(&change.before), cell(&change.after)]
+            let mut row = vec![format!("{sign} {}", change.key), cell(&change.before), cell(&change.after)];
+            if change.is_overridden {
+                row.push("your own value stays".to_owned());
+            }
+            row
         });
-        format!("\n{}", screen.aligned(&["CONFIG", "BEFORE", "AFTER"], &rows.collect::<Vec<_>>()))
+        let titles = ["CONFIG", "BEFORE", "AFTER"];
+        let mut text = format!("\n{}", screen.aligned(&titles, &rows.collect::<Vec<_>>()));
+        if let more @ 1.. = self.config.len().saturating_sub(KEYS_SHOWN) {
+            text += &format!("and {more} more, see them all with `-o json`\n");
+        }
+        text
     }
+}
+
+/// Whether an action leads to another version.
+pub(super) fn is_move(action: &Action) -> bool {
+    matches!(action, Action::UpgradeCluster { .. } | Action::RollbackCluster { .. })
+}
+
+fn shortened(value: &str) -> String {
+    if value.chars().count() <= VALUE_SHOWN {
+        return value.to_owned();
+    }
+    value.chars().take(VALUE_SHOWN - 1).chain(['…']).collect()
 }
 
 /// The nodes in the order in which they are configured anew.
@@ -195,6 +218,7 @@ fn changes(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Ve
             key: key.clone(),
             before: old.get(key).cloned(),
             after: new.get(key).cloned(),
+            is_overridden: false,
         })
         .collect()
 }

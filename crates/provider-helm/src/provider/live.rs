@@ -2,21 +2,22 @@
 
 use super::{
     Kubernetes, diff,
-    findings::{Findings, Found, seed_ref, values_ref},
+    findings::{Findings, Found, seed_ref, values_in, values_ref},
     parse::spec_of,
 };
 use crate::{
     calls::{Basis, apply_over},
+    chart::Chart,
     release::{Release, ReleaseStatus, Revision},
     session::{Loaded, Session, release_in, side_by_side},
-    source,
+    source, values,
 };
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::FutureExt;
 use provider_core::{
     Action, Adopted, AppVersionId, Archive, Change, ChangeKind, Cluster, ClusterId, Error, ErrorKind, Facts,
-    Live, Look, ObjectChange, ParsedCluster, Result, RevisionInfo, Secret,
+    KeyChange, Live, Look, ObjectChange, ParsedCluster, Result, RevisionInfo, Secret,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -48,6 +49,21 @@ impl Live for Kubernetes {
                 Ok(changes)
             }
         }
+    }
+
+    async fn changed_defaults(&self, cx: &Look, change: &Change) -> Result<Vec<KeyChange>> {
+        let (before, after) = (&change.before.spec.app, &change.after.app);
+        let before = match cx.records.package(before).await {
+            _ if before == after => return Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            found => Chart::from_archive(&*found?)?,
+        };
+        let after = match cx.records.package(after).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            found => Chart::from_archive(&*found?)?,
+        };
+        let given = values_in(&cx.secrets.resolve(&values_ref(&change.before.id)).await?)?;
+        values::changed_defaults(before, after, &given)
     }
 
     async fn adopt(&self, cx: &Look, cluster: &ClusterId, name: &str) -> Result<Adopted> {

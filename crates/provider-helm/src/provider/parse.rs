@@ -40,13 +40,6 @@ pub(super) fn parse(request: &ParseRequest<'_>) -> Result<ParsedCluster> {
     let chart = Chart::from_archive(request.package)?;
     let name = request.name.map_or_else(|| chart.name().to_owned(), str::to_owned);
     let made = render_for_parsing(request, &chart, &name, &values, &seed)?;
-    let mut warnings = Vec::new();
-    if let Some(before) = request.existing.filter(|before| before.spec.app != *request.app) {
-        warnings.push(format!(
-            "the values given before are kept for {}; see its changed defaults with `pitrix app config`",
-            before.spec.name
-        ));
-    }
     let mut spec = spec_of(&made, &name, request.app.clone())?;
     let values = Value::Object(values);
     spec.description.clone_from(&chart.metadata.description);
@@ -54,7 +47,7 @@ pub(super) fn parse(request: &ParseRequest<'_>) -> Result<ParsedCluster> {
     Ok(ParsedCluster {
         spec,
         secrets: vec![(values_at, Secret::new(values.to_string())), (seed_at, seed)],
-        warnings,
+        warnings: Vec::new(),
     })
 }
 

@@ -6,7 +6,7 @@ use crate::{
     release::ReleaseStatus,
     render::HookEvent,
 };
-use provider_core::{Directive, Error, NodeId, Result, Task, Work};
+use provider_core::{Directive, Effect, Error, NodeId, Result, Task, Work};
 use serde::{Deserialize, Serialize};
 
 /// The version of the bodies below.
@@ -156,6 +156,28 @@ impl Step {
         }
     }
 
+    /// How it counts in what a plan does.
+    fn effect(&self) -> Option<Effect> {
+        Some(match self {
+            Self::Namespace { .. } => Effect::new("+", "namespace"),
+            Self::Define { .. } => Effect::new("+", "definition"),
+            Self::Hook { .. } => Effect::new("run", "hook"),
+            Self::Apply { create: true, .. } => Effect::new("+", "object"),
+            // What is already as it should be stays as it is.
+            Self::Apply { .. } => Effect::new("~ up to", "object"),
+            Self::Remove { .. } => Effect::new("-", "object"),
+            Self::Running { change: Change::Stop, .. } => Effect::new("stop", "workload"),
+            Self::Running { change: Change::Start, .. } => Effect::new("start", "workload"),
+            Self::Running { change: Change::Restart, .. } => Effect::new("restart", "workload"),
+            Self::Claim { .. }
+            | Self::ClearHook { .. }
+            | Self::TakeFields { .. }
+            | Self::Await { .. }
+            | Self::Record { .. }
+            | Self::Forget { .. } => return None,
+        })
+    }
+
     /// A task that does it.
     ///
     /// # Errors
@@ -163,7 +185,8 @@ impl Step {
     pub fn task(&self, node: Option<NodeId>, timeout_s: u32) -> Result<Task> {
         let body =
             serde_json::to_value(self).map_err(|e| Error::bug("a step can't be serialised").caused_by(&e))?;
-        let work = Work::Cloud(Directive::Own { kind: self.title(), version: VERSION, body });
+        let (kind, effect) = (self.title(), self.effect());
+        let work = Work::Cloud(Directive::Own { kind, version: VERSION, body, effect });
         Ok(Task { work, node, failure_allowed: false, timeout_s })
     }
 

@@ -1,11 +1,13 @@
 //! The values of a chart: its defaults, what the charts inside it bring, and what a user gives.
 
+mod changes;
 mod coalesce;
 mod dependencies;
 mod schema;
 mod set;
 mod tree;
 
+pub(crate) use changes::changed_defaults;
 pub(crate) use coalesce::coalesce;
 pub(crate) use dependencies::resolve;
 pub(crate) use schema::check as check_schemas;

@@ -43,7 +43,7 @@ fn view(action: Action, after: ClusterSpec, layers: &[(&[&str], Work)]) -> Versi
             .collect(),
     });
     let plan = Plan::new(Facts::none(Zone::new("z"), Timestamp(0)), layers);
-    VersionView::new(&Change { action, before, after }, &plan).unwrap()
+    VersionView::new(&Change { action, before, after }, &plan, None).unwrap()
 }
 
 fn upgraded() -> ClusterSpec {
@@ -59,7 +59,7 @@ fn an_upgrade_says_who_is_away_when_and_what_happens_to_data() {
     fn check(backup: bool, rollback: Rollback, layers: &[(&[&str], Work)], expected: &str) {
         let action = Action::UpgradeCluster { to: AppVersionId::new("tiny@1.1.0"), backup };
         let after = ClusterSpec { rollback, ..upgraded() };
-        assert_eq!(view(action, after, layers).summary(), expected);
+        assert_eq!(view(action, after, layers).summary("not told"), expected);
     }
     let configure = || Work::Agent(AgentVerb::Configure);
     let one_by_one: [(&[&str], Work); 5] = [
@@ -101,4 +101,42 @@ fn keys_that_come_go_or_change_are_named_and_secrets_are_not_shown() {
     ~ env.word               hello   bye
     + parameter limit of db  -       5
     ");
+}
+
+#[test]
+fn a_move_of_what_has_no_nodes_of_ours_tells_what_happens_to_objects() {
+    let action = Action::UpgradeCluster { to: AppVersionId::new("tiny@1.1.0"), backup: false };
+    let view = view(action, upgraded(), &[]);
+    assert_eq!(view.summary("+ 1 object"), "1.0.0 -> 1.1.0; + 1 object; rollback safe");
+    assert_eq!(view.summary(""), "1.0.0 -> 1.1.0; rollback safe");
+    assert_eq!((view.downtime.as_str(), view.data.as_str()), ("", ""));
+}
+
+#[test]
+fn defaults_that_a_provider_tells_of_take_the_place_of_answers_and_are_cut_to_fit() {
+    let change = |key: &str, before: Option<&str>, after: Option<&str>, is_overridden| KeyChange {
+        key: key.to_owned(),
+        before: before.map(str::to_owned),
+        after: after.map(str::to_owned),
+        is_overridden,
+    };
+    let shown = |config: Vec<KeyChange>| {
+        let action = Action::RollbackCluster { revision: None };
+        VersionView { config, ..view(action, upgraded(), &[]) }.keys(&Screen::plain(Format::Table))
+    };
+    let long = "one line\n".repeat(9);
+    let some =
+        vec![change("image.tag", Some("1.0"), Some("2.0"), true), change("script", None, Some(&long), false)];
+    assert_snapshot!(shown(some), @r"
+    CONFIG       BEFORE  AFTER
+    ~ image.tag  1.0     2.0                                                    your own value stays
+    + script     -       one line\none line\none line\none line\none line\non…
+    ");
+    let many = (0..43).map(|n| change(&format!("k{n}"), None, Some("x"), false)).collect();
+    assert_snapshot!(shown(many).lines().skip(40).collect::<Vec<_>>().join("\n"), @r"
+    + k38   -       x
+    + k39   -       x
+    and 3 more, see them all with `-o json`
+    ");
+    assert_eq!(shown(Vec::new()), "");
 }

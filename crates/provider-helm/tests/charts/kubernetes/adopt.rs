@@ -5,7 +5,7 @@ use super::{
     world::{act, create, update},
 };
 use engine::Control;
-use provider_core::{Action, Archive, ChangeKind, JobState, ObjectChange};
+use provider_core::{Action, Archive, ChangeKind, JobState, KeyChange, ObjectChange};
 use serde_json::json;
 use std::fs;
 
@@ -111,8 +111,18 @@ async fn a_change_is_tried_before_it_is_made() {
     world.push(&control, "1.0.0", &chart("1.0.0", &[])).await;
     world.push(&control, "2.0.0", &chart("2.0.0", &[])).await;
     world.run(&control, &create("shop", "1.0.0", json!({}))).await.unwrap();
-    let planned =
-        control.plan(&super::world::upgrade("shop", "2.0.0", json!({ "replicas": 3 }))).await.unwrap();
+    let planned = control
+        .plan(&super::world::upgrade("shop", "2.0.0", json!({ "replicas": 3, "edition": "mine" })))
+        .await
+        .unwrap();
+    let defaults = control.changed_defaults(&planned).await.unwrap().expect("the provider tells");
+    let edition = KeyChange {
+        key: "edition".to_owned(),
+        before: Some("1.0.0".to_owned()),
+        after: Some("2.0.0".to_owned()),
+        is_overridden: true,
+    };
+    assert_eq!(defaults, [edition]);
     let changes = control.preview(&planned).await.unwrap();
     let lines: Vec<String> = changes
         .iter()

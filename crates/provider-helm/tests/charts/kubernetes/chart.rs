@@ -25,7 +25,7 @@ pub(crate) enum Piece {
 pub(crate) fn chart(version: &str, pieces: &[Piece]) -> Archive {
     let mut files = vec![
         ("Chart.yaml", format!("apiVersion: v2\nname: web\nversion: {version}\n")),
-        ("values.yaml", "replicas: 1\npodLabels: {}\ncolor: red\n".to_owned()),
+        ("values.yaml", format!("replicas: 1\npodLabels: {{}}\ncolor: red\nedition: {version:?}\n")),
         ("templates/NOTES.txt", "{{ .Release.Name }} is {{ .Values.color }}.\n".to_owned()),
         ("templates/web.yaml", WEB.to_owned()),
     ];
