@@ -33,12 +33,19 @@ pub trait CloudCall: Serialize + DeserializeOwned + Clone + Send + Sync + 'stati
     async fn send(api: &Self::Api, token: &Token, items: &[Self]) -> Result<Vec<Result<Self::Reply>>>;
 
     /// Finds out what a request with this token did. `None` means that it did nothing and never will, so that
-    /// it can be sent again under the same token.
+    /// it can be sent again under the same token; so it is with a request that says what shall be, and may be sent any
+    /// number of times.
     ///
     /// # Errors
     /// Whenever that can't be told yet.
-    async fn find(api: &Self::Api, token: &Token, items: &[Self])
-    -> Result<Option<Vec<Result<Self::Reply>>>>;
+    async fn find(
+        api: &Self::Api,
+        token: &Token,
+        items: &[Self],
+    ) -> Result<Option<Vec<Result<Self::Reply>>>> {
+        let _ = (api, token, items);
+        Ok(None)
+    }
 }
 
 /// Identifies a call for good: the same task calling the same number is the same call, whatever the attempt.

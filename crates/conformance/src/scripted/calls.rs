@@ -91,10 +91,6 @@ macro_rules! calls_by_id {
                 let items: Vec<_> = items.iter().cloned().map(|call| ($(call.$field),+)).collect();
                 $answered(client.$request(&items).await)
             }
-
-            async fn find(_: &Client, _: &Token, _: &[Self]) -> Result<Option<Vec<Result<$reply>>>> {
-                Ok(None)
-            }
         }
     )*};
 }

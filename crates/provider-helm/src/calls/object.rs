@@ -43,10 +43,6 @@ impl CloudCall for EnsureNamespace {
         })
         .await)
     }
-
-    async fn find(_session: &Session, _token: &Token, _items: &[Self]) -> Result<Option<Vec<Result<()>>>> {
-        Ok(None)
-    }
 }
 
 /// Applies an object of a release, on the server's side.
@@ -81,10 +77,6 @@ impl CloudCall for ApplyObject {
             .boxed()
         })
         .await)
-    }
-
-    async fn find(_session: &Session, _token: &Token, _items: &[Self]) -> Result<Option<Vec<Result<()>>>> {
-        Ok(None)
     }
 }
 
@@ -175,10 +167,6 @@ impl CloudCall for ApplyDefinition {
         })
         .await)
     }
-
-    async fn find(_session: &Session, _token: &Token, _items: &[Self]) -> Result<Option<Vec<Result<()>>>> {
-        Ok(None)
-    }
 }
 
 /// Deletes an object that no longer belongs to a release. One that something else owns by now, and one that says that
@@ -235,14 +223,6 @@ impl CloudCall for DeleteObject {
         })
         .await)
     }
-
-    async fn find(
-        _session: &Session,
-        _token: &Token,
-        _items: &[Self],
-    ) -> Result<Option<Vec<Result<Deleted>>>> {
-        Ok(None)
-    }
 }
 
 /// Makes the fields that Helm set before it applied on the server's side the fields of an apply, so that one that is
@@ -277,10 +257,6 @@ impl CloudCall for TakeFields {
                 other => other.map(|_| ()),
             }
         }.boxed()).await)
-    }
-
-    async fn find(_session: &Session, _token: &Token, _items: &[Self]) -> Result<Option<Vec<Result<()>>>> {
-        Ok(None)
     }
 }
 

@@ -178,10 +178,6 @@ impl CloudCall for UpdateRelease {
         }
         Ok(results)
     }
-
-    async fn find(_session: &Session, _token: &Token, _items: &[Self]) -> Result<Option<Vec<Result<()>>>> {
-        Ok(None)
-    }
 }
 
 impl UpdateRelease {
@@ -277,10 +273,6 @@ impl CloudCall for PurgeRelease {
             results.push(result);
         }
         Ok(results)
-    }
-
-    async fn find(_session: &Session, _token: &Token, _items: &[Self]) -> Result<Option<Vec<Result<()>>>> {
-        Ok(None)
     }
 }
 

@@ -61,10 +61,6 @@ impl CloudCall for ChangeRunning {
         })
         .await)
     }
-
-    async fn find(_session: &Session, _token: &Token, _items: &[Self]) -> Result<Option<Vec<Result<()>>>> {
-        Ok(None)
-    }
 }
 
 impl ChangeRunning {
