@@ -9,8 +9,8 @@ use crate::{
     shapes::moment,
     site::Site,
 };
-use engine::AppVersion;
-use provider_core::{AppVersionId, Archive, Error, PackageInfo, Records, Remote, Result};
+use engine::{AppVersion, Origin};
+use provider_core::{AppVersionId, Archive, Error, FetchedPackage, PackageInfo, Records, Remote, Result};
 use serde::Serialize;
 use std::path::Path;
 
@@ -46,18 +46,19 @@ pub(crate) async fn run(verb: AppVerb, site: &Site, screen: &Screen) -> Outcome 
 async fn push(site: &Site, screen: &Screen, from: Remote) -> Outcome {
     let during = |e: Error| e.during(format!("package `{}`", from.name));
     let is_elsewhere = from.repository.is_some() || from.name.contains("://");
-    let archive = if is_elsewhere {
-        fetch(site, screen, &from).await?
+    let (archive, origin) = if is_elsewhere {
+        let FetchedPackage { package, digest, address } = fetch(site, screen, &from).await?;
+        (package, Some(Origin { address, digest }))
     } else if from.version.is_some() {
         return Err(Failure::Usage(Error::invalid("`--version` is for packages from elsewhere")));
     } else {
-        read(site, Path::new(&from.name))?
+        (read(site, Path::new(&from.name))?, None)
     };
     let format = site.registry.format_of(&archive).map_err(during)?;
     let archive = format.complete(archive).await.map_err(during)?;
     let PackageInfo { id, .. } = format.inspect(&archive).map_err(during)?;
     // Packed anew, so that the same files are the same bytes wherever they came from.
-    let is_new = site.store().push_app(&id, &archive.to_bytes(id.name())?).await?;
+    let is_new = site.store().push_app_from(&id, &archive.to_bytes(id.name())?, origin).await?;
     let text = if is_new {
         format!("app `{id}`")
     } else {
@@ -83,11 +84,11 @@ fn read(site: &Site, path: &Path) -> Result<Archive> {
     Archive::read(&read_input(path)?)
 }
 
-async fn fetch(site: &Site, screen: &Screen, from: &Remote) -> Outcome<Archive> {
+async fn fetch(site: &Site, screen: &Screen, from: &Remote) -> Outcome<FetchedPackage> {
     for format in site.registry.formats() {
         if let Some(fetched) = format.fetch(from).await? {
             screen.say(Tone::Plain, "fetched", &format!("{} ({})", fetched.address, fetched.digest));
-            return Ok(fetched.package);
+            return Ok(fetched);
         }
     }
     Err(Error::unsupported(format!("no provider of this binary fetches `{}`", from.name))
@@ -113,6 +114,22 @@ struct AppView {
     digest: String,
     size_bytes: u64,
     pushed: String,
+    /// Where it was fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<OriginView>,
+}
+
+#[derive(Serialize)]
+struct OriginView {
+    address: String,
+    /// Of what came from there, before it was packed anew.
+    digest: String,
+}
+
+impl OriginView {
+    fn shown(&self) -> String {
+        format!("{} ({})", self.address, self.digest)
+    }
 }
 
 impl AppView {
@@ -125,6 +142,7 @@ impl AppView {
             digest: app.digest,
             size_bytes: app.size,
             pushed: moment(app.pushed),
+            origin: app.origin.map(|Origin { address, digest }| OriginView { address, digest }),
         }
     }
 
@@ -135,6 +153,7 @@ impl AppView {
             ("description", self.description.clone()),
             ("pushed", self.pushed.clone()),
             ("digest", self.digest.clone()),
+            ("fetched", self.origin.as_ref().map(OriginView::shown).unwrap_or_default()),
             ("size", kib(self.size_bytes)),
             ("files", files.join(", ")),
         ])

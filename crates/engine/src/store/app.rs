@@ -2,7 +2,10 @@
 
 use super::{error::failed, *};
 use sha2::{Digest, Sha256};
-use std::sync::{Mutex, PoisonError};
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
 /// An app version on record, without its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,23 @@ pub struct AppVersion {
     pub size: u64,
     /// When it was pushed.
     pub pushed: Timestamp,
+    /// Where it was fetched; none for one from this machine.
+    pub origin: Option<Origin>,
+}
+
+/// Where a package was fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The address in the end.
+    pub address: String,
+    /// Algorithm and digest of what came from there, before it was packed anew.
+    pub digest: String,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.address, self.digest)
+    }
 }
 
 /// The packages that were read last, by digest.
@@ -45,31 +65,54 @@ impl Store {
     /// `Invalid` when it can't be read; `Conflict` when the version is there with other content: versions
     /// never change.
     pub async fn push_app(&self, app: &AppVersionId, archive: &[u8]) -> Result<bool> {
+        self.push_app_from(app, archive, None).await
+    }
+
+    /// As [`push_app`](Self::push_app), of a package that was fetched.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn push_app_from(
+        &self,
+        app: &AppVersionId,
+        archive: &[u8],
+        origin: Option<Origin>,
+    ) -> Result<bool> {
         Archive::read(archive)?;
         let (app, archive, now) = (app.clone(), archive.to_vec(), self.now());
         let digest = hex::encode(Sha256::digest(&archive));
         self.write(None, move |db| {
             Box::pin(async move {
                 let attempt = format!("pushing `{app}`");
-                let there: Option<String> = sqlx::query_scalar("SELECT digest FROM app WHERE id = ?")
-                    .bind(app.as_str())
-                    .fetch_optional(&mut *db)
-                    .await
-                    .map_err(failed(&attempt))?;
+                let there: Option<(String, Option<String>, Option<String>)> =
+                    sqlx::query_as("SELECT digest, origin, origin_digest FROM app WHERE id = ?")
+                        .bind(app.as_str())
+                        .fetch_optional(&mut *db)
+                        .await
+                        .map_err(failed(&attempt))?;
                 match there {
-                    Some(there) if there == digest => return Ok(false),
-                    Some(_) => {
-                        return Err(Error::conflict(format!("{attempt}: it is there with other content"))
-                            .hint("versions never change: raise the package's version and push that"));
+                    Some((there, ..)) if there == digest => return Ok(false),
+                    Some((_, address, its)) => {
+                        let from = origin_of(address, its).map(|its| format!(", from {its}"));
+                        let from = from.unwrap_or_default();
+                        return Err(Error::conflict(format!(
+                            "{attempt}: it is there with other content{from}"
+                        ))
+                        .hint("versions never change: raise the package's version and push that"));
                     }
                     None => {}
                 }
-                sqlx::query("INSERT INTO app (id, digest, pushed, size, archive) VALUES (?, ?, ?, ?, ?)")
+                let (address, its) = origin.map(|origin| (origin.address, origin.digest)).unzip();
+                let row = "INSERT INTO app (id, digest, pushed, size, archive, origin, origin_digest) \
+                           VALUES (?, ?, ?, ?, ?, ?, ?)";
+                sqlx::query(row)
                     .bind(app.as_str())
                     .bind(digest)
                     .bind(now.0)
                     .bind(i64::try_from(archive.len()).unwrap_or(i64::MAX))
                     .bind(archive)
+                    .bind(address)
+                    .bind(its)
                     .execute(db)
                     .await
                     .map_err(failed(&attempt))?;
@@ -84,16 +127,18 @@ impl Store {
     /// # Errors
     /// `Store`.
     pub async fn apps(&self) -> Result<Vec<AppVersion>> {
-        let rows: Vec<(String, String, u64, i64)> =
-            sqlx::query_as("SELECT id, digest, size, pushed FROM app ORDER BY id")
+        type Row = (String, String, u64, i64, Option<String>, Option<String>);
+        let rows: Vec<Row> =
+            sqlx::query_as("SELECT id, digest, size, pushed, origin, origin_digest FROM app ORDER BY id")
                 .fetch_all(&mut *self.reader().await?)
                 .await
                 .map_err(failed("listing apps"))?;
-        let app = |(id, digest, size, pushed): (String, _, _, _)| AppVersion {
+        let app = |(id, digest, size, pushed, address, its): Row| AppVersion {
             id: AppVersionId::new(id),
             digest,
             size,
             pushed: Timestamp(pushed),
+            origin: origin_of(address, its),
         };
         Ok(rows.into_iter().map(app).collect())
     }
@@ -149,6 +194,10 @@ impl Store {
         self.0.packages.put(digest, package.clone());
         Ok(package)
     }
+}
+
+fn origin_of(address: Option<String>, digest: Option<String>) -> Option<Origin> {
+    Some(Origin { address: address?, digest: digest? })
 }
 
 fn never_pushed(app: &AppVersionId) -> Error {

@@ -24,7 +24,7 @@ mod tenure;
 mod writer;
 
 pub use accept::{Accepted, Submission};
-pub use app::AppVersion;
+pub use app::{AppVersion, Origin};
 pub use cluster::{ClusterFilter, new_cluster_id};
 pub use event::{Event, EventFilter, EventKind};
 pub use follow_up::{DueFollowUp, FollowUp};

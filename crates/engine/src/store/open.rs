@@ -19,7 +19,8 @@ use std::{
 };
 
 /// Each leads from the version before it, from 0, to its own.
-const SCHEMAS: [&str; 2] = [include_str!("../schema/1.sql"), include_str!("../schema/2.sql")];
+const SCHEMAS: [&str; 3] =
+    [include_str!("../schema/1.sql"), include_str!("../schema/2.sql"), include_str!("../schema/3.sql")];
 
 /// What is learnt when a state directory is opened.
 pub(super) struct Opened {

@@ -1,5 +1,5 @@
 use crate::fixture::*;
-use engine::Store;
+use engine::{Origin, Store};
 use provider_core::{Archive, Credential, Entry, Error, ErrorKind, Ledger, Records};
 use sha2::{Digest, Sha256};
 use std::{fs, os::unix::fs::PermissionsExt};
@@ -41,7 +41,7 @@ async fn a_state_directory_that_can_not_be_used_is_refused_with_a_hint() {
     let newer = temp();
     store(&newer).await.close().await;
     sqlx::raw_sql("PRAGMA user_version = 7").execute(&mut connect(&newer).await).await.unwrap();
-    insta::assert_snapshot!(refuses(&newer).await, @"the store has version 7, this Pitrix knows up to 2; use the newer Pitrix that wrote it; nothing was changed");
+    insta::assert_snapshot!(refuses(&newer).await, @"the store has version 7, this Pitrix knows up to 3; use the newer Pitrix that wrote it; nothing was changed");
 }
 
 #[tokio::test]
@@ -50,7 +50,8 @@ async fn a_store_of_the_version_before_is_brought_up_to_date_with_all_that_is_in
     let before = store(&dir).await;
     let job = accept(&before, create("db")).await;
     before.close().await;
-    let back = "DROP TABLE follow_up; ALTER TABLE meta DROP COLUMN keep_days; PRAGMA user_version = 1";
+    let back = "DROP TABLE follow_up; ALTER TABLE meta DROP COLUMN keep_days; \
+                ALTER TABLE app DROP COLUMN origin; ALTER TABLE app DROP COLUMN origin_digest; PRAGMA user_version = 1";
     sqlx::raw_sql(back).execute(&mut connect(&dir).await).await.unwrap();
     let now = Store::open(options(&dir)).await.unwrap();
     assert_eq!(now.running_jobs().await.unwrap()[0].id, job);
@@ -96,6 +97,19 @@ async fn an_app_version_never_changes() {
     assert_eq!(error.to_string(), "pushing `app@1`: it is there with other content");
     assert_eq!(store.push_app(&"bad@1".into(), b"bad").await.unwrap_err().kind(), ErrorKind::Invalid);
     assert_eq!(*store.package(&app).await.unwrap(), Archive::read(&one).unwrap());
+    let origin = Origin { address: "oci://r.example/web:1".into(), digest: "sha256:ab".into() };
+    assert!(store.push_app_from(&"web@1".into(), &one, Some(origin.clone())).await.unwrap());
+    assert!(!store.push_app(&"web@1".into(), &one).await.unwrap(), "the same files from elsewhere");
+    let error = store.push_app(&"web@1".into(), &other).await.unwrap_err();
+    assert!(
+        error.to_string().ends_with("with other content, from oci://r.example/web:1 (sha256:ab)"),
+        "{error}"
+    );
+    assert_eq!(
+        store.apps().await.unwrap().iter().map(|app| &app.origin).collect::<Vec<_>>(),
+        [&None, &Some(origin)]
+    );
+    store.delete_app(&"web@1".into()).await.unwrap();
     let listed: Vec<_> = store.apps().await.unwrap().into_iter().map(|app| (app.id, app.size)).collect();
     assert_eq!(listed, [(app.clone(), one.len() as u64)]);
 
