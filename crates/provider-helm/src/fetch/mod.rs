@@ -3,6 +3,7 @@
 //! What helm was told with `helm registry login` and `helm repo add` is used here too; see [`Logins`].
 
 mod http;
+mod keeper;
 mod logins;
 mod registry;
 mod repository;

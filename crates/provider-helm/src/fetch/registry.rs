@@ -87,11 +87,11 @@ impl Registry<'_> {
 
     /// What to send in `Authorization`, if there is a way.
     async fn log_in(&self, challenges: &[String]) -> Result<Option<String>> {
-        let login = self.logins.registry(self.host);
+        let login = self.logins.registry(self.host).await?;
         let challenges = challenges.iter().filter_map(|text| Challenge::parse(text));
         for challenge in challenges {
             if challenge.scheme.eq_ignore_ascii_case("basic") {
-                if let Some(login) = login {
+                if let Some(login) = &login {
                     return Ok(Some(login.header()));
                 }
                 continue;
@@ -111,7 +111,7 @@ impl Registry<'_> {
             let service = challenge.get("service").unwrap_or_default();
             let joint = if realm.contains('?') { '&' } else { '?' };
             let address = format!("{realm}{joint}service={}&scope={}", escape(service), escape(scope));
-            let header = login.map(super::logins::Login::header);
+            let header = login.as_ref().map(super::logins::Login::header);
             let answer =
                 self.client.get(&address, "application/json", header.as_deref(), MAX_DOCUMENT).await?;
             let token: Value = serde_json::from_slice(&answer.success("a token of the registry")?)
