@@ -1,6 +1,6 @@
 //! What the API's answers mean for a task.
 
-use kube::core::Status;
+use kube::{client::AuthError, core::Status};
 use provider_core::{Error, ErrorKind};
 use std::fmt::Display;
 
@@ -10,9 +10,7 @@ pub(crate) fn classify(attempt: impl Display, cause: &kube::Error) -> Error {
         kube::Error::Api(status) => refused(&attempt.to_string(), status),
         // Nothing was sent: the address does not resolve, nobody listens, the certificate is not trusted, or the
         // credential could not be had.
-        kube::Error::Auth(_) => Error::unauthorized(attempt.to_string())
-            .caused_by(cause)
-            .hint("the kubeconfig's own way to a credential failed; try `kubectl get namespaces` with it"),
+        kube::Error::Auth(cause) => logging_in(&attempt.to_string(), cause),
         kube::Error::Service(inner) if is_before_sending(inner.as_ref()) => {
             Error::unavailable(attempt.to_string()).caused_by(inner.as_ref())
         }
@@ -20,6 +18,31 @@ pub(crate) fn classify(attempt: impl Display, cause: &kube::Error) -> Error {
             Error::bug(attempt.to_string()).caused_by(cause)
         }
         _ => Error::in_doubt(attempt.to_string()).caused_by(cause),
+    }
+}
+
+/// The kubeconfig's own way to a credential failed. What a program printed on its standard output may be the credential,
+/// and its arguments may hold another: neither is told.
+fn logging_in(attempt: &str, cause: &AuthError) -> Error {
+    let error = Error::unauthorized(format!("{attempt}: the kubeconfig's own way to a credential failed"))
+        .hint("try `kubectl get namespaces` with the same kubeconfig, on this machine and as this user");
+    match cause {
+        AuthError::AuthExecRun { cmd, out } => {
+            // Variables come first, each as NAME="value".
+            let program = cmd.split_whitespace().find(|word| word.starts_with('"')).unwrap_or_default();
+            let error = error.because(format!("`{}` ended with {}", program.trim_matches('"'), out.status));
+            match String::from_utf8_lossy(&out.stderr).trim() {
+                "" => error,
+                said => error.because(said.to_owned()),
+            }
+        }
+        AuthError::AuthExecStart(_) => error
+            .caused_by(cause)
+            .hint("the program that the kubeconfig names must be installed, and in PATH"),
+        AuthError::AuthExecParse(_) | AuthError::ParseTokenKey(_) => {
+            error.because("what its program printed is no credential")
+        }
+        other => error.caused_by(other),
     }
 }
 
@@ -112,6 +135,19 @@ mod tests {
         check(500, "InternalError", "failed calling webhook", K::Unavailable, Retry::Backoff);
         check(503, "ServiceUnavailable", "no", K::Unavailable, Retry::Backoff);
         check(504, "Timeout", "request timed out", K::InDoubt, Retry::Backoff);
+    }
+
+    #[test]
+    fn a_program_that_gives_no_credential_is_named_and_what_it_printed_is_not_told() {
+        let status = std::os::unix::process::ExitStatusExt::from_raw(256);
+        let out =
+            std::process::Output { status, stdout: b"secret".to_vec(), stderr: b"log in first\n".to_vec() };
+        let cmd = r#"TOKEN="secret one" "/usr/bin/login" "--password" "secret""#.to_owned();
+        let cause = AuthError::AuthExecRun { cmd, out: Box::new(out) };
+        let error = classify("connecting", &kube::Error::Auth(cause));
+        assert_eq!(error.kind(), ErrorKind::Unauthorized);
+        assert_eq!(error.causes(), ["`/usr/bin/login` ended with exit status: 1", "log in first"]);
+        assert!(!format!("{error}").contains("secret"));
     }
 
     #[test]
