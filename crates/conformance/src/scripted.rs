@@ -330,7 +330,7 @@ impl VmCloud for ScriptedProvider {
                 Some(InstanceStatus::Stopping | InstanceStatus::Stopped) => InstanceState::Stopped,
                 Some(InstanceStatus::Terminating | InstanceStatus::Gone) | None => InstanceState::Missing,
             };
-            Observation { node: node.clone(), instance, why: None }
+            Observation { node: node.clone(), instance, why: None, health: None }
         };
         Ok(cluster.nodes.iter().map(observe).collect())
     }

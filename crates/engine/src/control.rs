@@ -7,19 +7,12 @@ use crate::{
 use async_trait::async_trait;
 use provider_core::{
     Action, ActionKind, AppVersionId, Cancel, Change, Clock, Cluster, ClusterStatus, Error, ErrorKind, Facts,
-    Health, JobId, Look, NodeFacts, NodeId, ParseRequest, ParsedCluster, Pilot, Plan, Provider, ProviderId,
-    Records, Result, Runtime, RuntimeId, Secret, SecretRef, Secrets, Zone,
+    JobId, Look, ParseRequest, ParsedCluster, Pilot, Plan, Provider, ProviderId, Records, Result, Runtime,
+    RuntimeId, Secret, SecretRef, Secrets, Zone,
 };
 use serde_json::{Map, Value};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
-use tokio::task::JoinSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-/// How long an agent may take to say how its application is.
-const HEALTH_PATIENCE: Duration = Duration::from_secs(2);
 /// How often a change is planned again because the cluster changed in between, before giving up.
 const ATTEMPTS: usize = 5;
 
@@ -243,58 +236,6 @@ impl Control {
         change::keep_sizes(&mut parsed.spec, before, &recorded.spec);
         parsed.spec.name.clone_from(&before.spec.name);
         Ok(parsed)
-    }
-
-    /// What is true of each node: of its instance by its provider, of its application by its agent.
-    ///
-    /// # Errors
-    /// What the provider answered. An agent that does not answer is no error.
-    pub async fn observe(&self, cluster: &Cluster) -> Result<BTreeMap<NodeId, NodeFacts>> {
-        let (runtime, provider) = self.place(&cluster.runtime).await?;
-        self.found(&provider, &self.look(runtime).await?, cluster).await
-    }
-
-    async fn found(
-        &self,
-        provider: &Provider,
-        look: &Look,
-        cluster: &Cluster,
-    ) -> Result<BTreeMap<NodeId, NodeFacts>> {
-        let mut facts = BTreeMap::new();
-        for observation in provider.interface.update_cluster_status(look, cluster).await? {
-            let found = NodeFacts { instance: observation.instance, health: None };
-            facts.insert(observation.node, found);
-        }
-        for (node, health) in self.health(cluster).await {
-            if let Some(found) = facts.get_mut(&node) {
-                found.health = health.ok();
-            }
-        }
-        Ok(facts)
-    }
-
-    /// What the agents of a cluster say of the application, asked side by side; an error for each that does not
-    /// say anything in time. Nodes without an agent are left out.
-    pub async fn health(&self, cluster: &Cluster) -> BTreeMap<NodeId, Result<Health>> {
-        let mut asked = JoinSet::new();
-        for (id, node) in &cluster.nodes {
-            let agent = node.instance.as_ref().and_then(|instance| instance.agent.clone());
-            if let Some(agent) =
-                agent.filter(|_| cluster.spec.role_of(id).is_some_and(|role| role.agent_installed))
-            {
-                let (pilot, clock, id) = (self.pilot.clone(), self.clock.clone(), id.clone());
-                asked.spawn(async move {
-                    let answer = tokio::select! {
-                        status = pilot.status(&agent) => status.and_then(|status| status.health.ok_or_else(|| {
-                            Error::unavailable("its agent has not been configured")
-                        })),
-                        () = clock.sleep(HEALTH_PATIENCE) => Err(Error::unavailable("its agent does not answer")),
-                    };
-                    (id, answer)
-                });
-            }
-        }
-        asked.join_all().await.into_iter().collect()
     }
 
     /// Plans a change and has it accepted as a job. When the cluster changes in between it is planned again.

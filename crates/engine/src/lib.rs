@@ -11,6 +11,7 @@ mod change;
 mod control;
 mod executor;
 mod follow_up;
+mod health;
 mod job;
 mod store;
 mod task;

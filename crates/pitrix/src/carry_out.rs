@@ -76,13 +76,23 @@ async fn aftermath(site: &Site, screen: &Screen, work: &JobWork, cluster: &Clust
         }
         _ => {}
     }
-    if is_for_people
-        && matches!(work.info.action, ActionKind::CreateCluster | ActionKind::UpgradeCluster)
-        && let Some(notes) = live::notes_of(site, cluster).await?
-    {
-        screen.data(&format!("{notes}\n"))?;
+    if is_for_people && matches!(work.info.action, ActionKind::CreateCluster | ActionKind::UpgradeCluster) {
+        return print_notes(screen, live::notes_of(site, cluster).await);
     }
     Ok(())
+}
+
+/// Prints what the application tells its users. The job went well, whether or not that can be read.
+fn print_notes(screen: &Screen, notes: Outcome<Option<String>>) -> Outcome {
+    match notes {
+        Ok(Some(notes)) => screen.data(&format!("{notes}\n")),
+        Ok(None) => Ok(()),
+        Err(Failure::Error(error)) => {
+            screen.warn(&format!("the application's notes can't be read: {error}"));
+            Ok(())
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// Says how a job ended, as a line or as an error with all that is known and what to do next.
@@ -132,7 +142,11 @@ fn outcome(work: &JobWork, cluster: &Cluster, health: Option<&ClusterHealth>) ->
         Action::UpgradeCluster { .. } | Action::RollbackCluster { .. } => {
             format!("{} -> {}; {standing}", before.spec.app.version(), cluster.spec.app.version())
         }
-        Action::RecoverClusters => format!("{}; {standing}", repairs(&work.plan)),
+        Action::RecoverClusters => match repairs(&work.plan) {
+            Some(repairs) => format!("{repairs}; {standing}"),
+            None => standing,
+        },
+        Action::RunService { service, .. } if is_own(&work.plan) => format!("{} passed", service.as_str()),
         Action::RunService { service, .. } => {
             let nodes: BTreeSet<_> = nodes_with(&work.plan, |work| matches!(work, Work::Agent(_)));
             format!("{} ran on {}", service.as_str(), count(nodes.len(), "node"))
@@ -152,7 +166,11 @@ fn standing(cluster: &Cluster, health: Option<&ClusterHealth>) -> String {
     }
 }
 
-fn repairs(plan: &Plan) -> String {
+/// None for a plan of a provider's own steps: what each of them found is not known.
+fn repairs(plan: &Plan) -> Option<String> {
+    if is_own(plan) {
+        return None;
+    }
     let replaced =
         nodes_with(plan, |work| matches!(work, Work::Cloud(Directive::Instance(InstanceVerb::Run))));
     let started =
@@ -170,7 +188,13 @@ fn repairs(plan: &Plan) -> String {
         parts.push(format!("started {}", count(started.len(), "instance")));
     }
     parts.push(format!("replaced {}", count(replaced.len(), "node")));
-    parts.join(", ")
+    Some(parts.join(", "))
+}
+
+/// Whether a plan has steps of a provider's own.
+pub(crate) fn is_own(plan: &Plan) -> bool {
+    let mut tasks = plan.layers.iter().flat_map(|layer| &layer.tasks);
+    tasks.any(|task| matches!(task.work, Work::Cloud(Directive::Own { .. })))
 }
 
 /// The nodes that have a task of this kind.

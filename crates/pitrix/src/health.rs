@@ -1,4 +1,5 @@
-//! How the applications of clusters are, as their agents say: asked when it is shown, and never kept.
+//! How the applications of clusters are, as their agents say, or their providers where those know: asked when it is
+//! shown, and never kept.
 
 use crate::{
     print::{Column, Item, column},
@@ -54,7 +55,7 @@ impl NodeHealth {
             // Nothing has happened yet that it could be dated by.
             Ok(health) if !health.started => Self {
                 state: State::Degraded,
-                cause: Some("its services are not started".to_owned()),
+                cause: health.cause.clone().or_else(|| Some("its services are not started".to_owned())),
                 since: None,
                 age: None,
             },
@@ -121,8 +122,8 @@ impl ClusterHealth {
     }
 }
 
-/// Asks the agents of clusters, all side by side and each for a bounded time. None for a cluster that is not
-/// meant to work or has no agent to ask.
+/// Asks about clusters, all side by side and each for a bounded time. None for a cluster that is not meant to work, or of
+/// which nobody knows.
 pub(crate) async fn ask(site: &Site, clusters: &[Cluster]) -> Vec<Option<ClusterHealth>> {
     let mut asked = JoinSet::new();
     for (place, cluster) in clusters.iter().enumerate() {
@@ -139,7 +140,7 @@ pub(crate) async fn ask(site: &Site, clusters: &[Cluster]) -> Vec<Option<Cluster
     found
 }
 
-/// Asks the agents of one.
+/// Asks about one.
 pub(crate) async fn ask_one(site: &Site, cluster: &Cluster) -> Option<ClusterHealth> {
     ask(site, std::slice::from_ref(cluster)).await.pop().flatten()
 }
@@ -150,7 +151,7 @@ fn of_cluster(
     now: Timestamp,
 ) -> Option<ClusterHealth> {
     let has_agent = |id: &&NodeId| cluster.spec.role_of(id).is_some_and(|role| role.agent_installed);
-    let nodes = cluster.spec.nodes.keys().filter(has_agent).map(|id| {
+    let nodes = cluster.spec.nodes.keys().filter(|id| has_agent(id) || said.contains_key(*id)).map(|id| {
         let missing = || Err(Error::unavailable("it has no agent on record"));
         let said = said.get(id).cloned().unwrap_or_else(missing);
         (id.clone(), NodeHealth::new(&said, now))
@@ -194,6 +195,8 @@ impl NodeTruth {
                 format!("service down{cause}, instance intact")
             }
             ("running", _) => "the agent does not answer, instance intact".to_owned(),
+            // What the provider says of it.
+            (_, Some(NodeHealth { cause: Some(cause), .. })) => cause.clone(),
             ("pending", _) => "the instance is starting".to_owned(),
             (state, _) => format!("instance {state}"),
         };

@@ -117,7 +117,7 @@ fn instances_of(cluster: &Cluster) -> impl Iterator<Item = (NodeId, Option<Resou
 fn observe(data: &DataDir, node: NodeId, id: Option<ResourceId>) -> Result<Observation> {
     let Some(id) = id else {
         let why = Some("no instance is on record".to_owned());
-        return Ok(Observation { node, instance: InstanceState::Missing, why });
+        return Ok(Observation { node, instance: InstanceState::Missing, why, health: None });
     };
     let (instance, why) = match data.instances.find(&id)? {
         None => (InstanceState::Missing, Some(format!("directory of `{id}` is gone"))),
@@ -130,7 +130,7 @@ fn observe(data: &DataDir, node: NodeId, id: Option<ResourceId>) -> Result<Obser
             }
         }
     };
-    Ok(Observation { node, instance, why })
+    Ok(Observation { node, instance, why, health: None })
 }
 
 fn describe(

@@ -353,8 +353,14 @@ async fn a_look_tells_what_is_there() {
         node: NodeId::new(node),
         instance: InstanceState::Missing,
         why: Some(why.to_owned()),
+        health: None,
     };
-    let running = Observation { node: NodeId::new("main-1"), instance: InstanceState::Running, why: None };
+    let running = Observation {
+        node: NodeId::new("main-1"),
+        instance: InstanceState::Running,
+        why: None,
+        health: None,
+    };
     let expected = [
         running,
         missing("main-2", "directory of `i-0123456789ab` is gone"),

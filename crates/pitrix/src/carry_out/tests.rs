@@ -113,3 +113,9 @@ fn a_failure_comes_with_the_ways_on_and_back() {
     no_way_back.change.after.rollback = Rollback::Impossible;
     assert!(!next_steps(&no_way_back).contains("rollback"));
 }
+
+#[test]
+fn notes_that_cant_be_read_do_not_undo_a_success() {
+    let unreadable = Error::unavailable("reading the release");
+    assert!(print_notes(&Screen::plain(Format::Table), Err(Failure::Error(unreadable))).is_ok());
+}

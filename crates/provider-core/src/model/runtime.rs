@@ -105,19 +105,19 @@ pub struct RoleFacts {
 pub struct NodeFacts {
     /// Its instance, as the provider has it.
     pub instance: InstanceState,
-    /// What its agent says of the application; none when the agent could not be asked.
+    /// What its agent, or its provider where that knows, says of the application; none when nobody could be asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
 }
 
-/// Whether the application on a node works, as its agent sees it.
+/// Whether the application on a node works, as its agent or its provider sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
     /// Whether its services are meant to run: the last start was not followed by a stop.
     pub started: bool,
     /// Whether the last checks say that it works. A node without a check works while its services are started.
     pub healthy: bool,
-    /// Since when that is so.
+    /// Since when that is so. Not known, and not shown, while it is not started.
     pub since: Timestamp,
     /// What is wrong, in a line, for example `health check failed 3 times`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -206,6 +206,9 @@ pub struct Observation {
     /// Why, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// Whether its application works, where the provider itself knows and no agent is to be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
 }
 
 /// An instance, as a provider has it.

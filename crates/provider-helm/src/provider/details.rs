@@ -1,53 +1,20 @@
-//! How a cluster is, for people and for its health.
+//! How a cluster is, for people.
 
-use super::explain;
+use super::{
+    explain,
+    health::{reference, state},
+};
 use crate::{
-    api::{ObjectRef, Resource},
     manifest::{self, Workload, annotation, text},
     session::{Session, side_by_side},
-    status::{Readiness, pod_problem, readiness},
+    status::pod_problem,
 };
 use futures_util::{FutureExt, future::try_join4};
-use provider_core::{
-    Cluster, ClusterDetails, EnvValue, InstanceState, NodeId, Observation, Result, RoleSpec,
-};
+use provider_core::{Cluster, ClusterDetails, EnvValue, NodeId, Result, RoleSpec};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 type Lines = BTreeMap<String, String>;
-
-/// Whether the workload of each node is there and ready.
-///
-/// # Errors
-/// When the cluster can't be asked.
-pub(super) async fn observe(session: &Session, cluster: &Cluster) -> Result<Vec<Observation>> {
-    let looks = cluster.nodes.iter().map(|(id, node)| {
-        async move {
-            let Some(instance) = &node.instance else {
-                return Ok(Observation { node: id.clone(), instance: InstanceState::Missing, why: None });
-            };
-            let live = session.api().get(instance.id.as_str()).await?;
-            let (instance, why) = state(live.as_ref());
-            Ok(Observation { node: id.clone(), instance, why })
-        }
-        .boxed()
-    });
-    let observations = side_by_side(looks.collect()).await;
-    observations.into_iter().collect()
-}
-
-fn state(live: Option<&Value>) -> (InstanceState, Option<String>) {
-    let Some(live) = live else { return (InstanceState::Missing, None) };
-    if live.pointer("/spec/replicas").and_then(Value::as_u64) == Some(0)
-        || live.pointer("/spec/suspend").and_then(Value::as_bool) == Some(true)
-    {
-        return (InstanceState::Stopped, None);
-    }
-    match readiness(live, false) {
-        Readiness::Ready => (InstanceState::Running, None),
-        Readiness::Waiting(why) | Readiness::Failed(why) => (InstanceState::Pending, Some(why)),
-    }
-}
 
 /// What belongs to a cluster and how it is: its workloads by node, its pods, services, ingresses and claims, the
 /// warnings about them, and the chart's notes.
@@ -162,22 +129,6 @@ fn add_role(lines: &mut Lines, role: &RoleSpec) {
         }
         let kind = if container.init { "init container" } else { "container" };
         lines.insert(format!("{kind} {}", container.name), text);
-    }
-}
-
-/// Enough of a name to ask for what belongs to it.
-fn reference(live: &Value) -> ObjectRef {
-    let at = |pointer| text(live, pointer).unwrap_or_default().to_owned();
-    let resource = Resource {
-        api_version: at("/apiVersion"),
-        kind: at("/kind"),
-        plural: String::new(),
-        namespaced: true,
-    };
-    ObjectRef {
-        resource,
-        namespace: text(live, "/metadata/namespace").map(str::to_owned),
-        name: at("/metadata/name"),
     }
 }
 

@@ -10,16 +10,31 @@ const REASONS: usize = 3;
 
 /// What is wrong with the pods of an object, each named; else what the events say. Empty when nothing is known.
 pub(super) async fn reasons(session: &Session, object: &ObjectRef, live: Option<&Value>) -> Vec<String> {
+    let pods = match live {
+        Some(live) => pods(session, object.namespace.as_deref(), live).await.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    reasons_of(session, object, &pods).await
+}
+
+/// The pods that an object selects.
+///
+/// # Errors
+/// As [`Api::list`](crate::api::Api::list).
+pub(super) async fn pods(session: &Session, namespace: Option<&str>, live: &Value) -> Result<Vec<Value>> {
+    let (Some(namespace), Some(selector)) = (namespace, selector(live)) else { return Ok(Vec::new()) };
+    let path = format!("/api/v1/namespaces/{namespace}/pods");
+    session.api().list(&path, &format!("labelSelector={selector}"), false).await
+}
+
+/// As [`reasons`], of an object with these pods.
+pub(super) async fn reasons_of(session: &Session, object: &ObjectRef, pods: &[Value]) -> Vec<String> {
     let Some(namespace) = object.namespace.as_deref() else { return Vec::new() };
     let mut reasons = Vec::new();
-    if let Some(selector) = live.and_then(selector) {
-        let path = format!("/api/v1/namespaces/{namespace}/pods");
-        let query = format!("labelSelector={selector}");
-        for pod in session.api().list(&path, &query, false).await.unwrap_or_default() {
-            let name = text(&pod, "/metadata/name").unwrap_or_default();
-            if let Some(problem) = pod_problem(&pod) {
-                reasons.push(format!("pod {name}: {problem}"));
-            }
+    for pod in pods {
+        let name = text(pod, "/metadata/name").unwrap_or_default();
+        if let Some(problem) = pod_problem(pod) {
+            reasons.push(format!("pod {name}: {problem}"));
         }
     }
     if reasons.is_empty() {
@@ -68,7 +83,7 @@ pub(super) async fn events(
 }
 
 /// The label selector of an object's pods, as a query has it.
-pub(super) fn selector(live: &Value) -> Option<String> {
+fn selector(live: &Value) -> Option<String> {
     if text(live, "/kind") == Some("Pod") {
         return None;
     }

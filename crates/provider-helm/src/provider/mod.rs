@@ -7,6 +7,7 @@ mod diff;
 mod existing;
 mod explain;
 mod findings;
+mod health;
 mod live;
 mod parse;
 mod plan;
@@ -171,7 +172,7 @@ impl ProviderInterface for Kubernetes {
     }
 
     async fn update_cluster_status(&self, cx: &Look, cluster: &Cluster) -> Result<Vec<Observation>> {
-        details::observe(&*self.session(cx).await?, cluster).await
+        health::observe(&*self.session(cx).await?, cluster).await
     }
 
     async fn describe_cluster_details(&self, cx: &Look, cluster: &Cluster) -> Result<ClusterDetails> {
