@@ -180,6 +180,10 @@ impl Control {
                         let look = self.look(runtime.clone()).await?;
                         live(&provider)?.revision(&look, &before, *revision).await?
                     }
+                    // Which services there are, such a provider has to look up.
+                    Action::RunService { .. } if provider.live.is_some() => {
+                        ParsedCluster { spec: before.spec.clone(), secrets: Vec::new(), warnings: Vec::new() }
+                    }
                     _ => ParsedCluster {
                         spec: change::after(&before, action)?,
                         secrets: Vec::new(),

@@ -123,7 +123,10 @@ impl JobContext {
 
     async fn report(&self, id: TaskId, task: &Task, at: &Standing, fact: Option<&Fact>) -> Result<()> {
         let output = match fact {
-            Some(Fact::Agent(report)) if self.keeps_output => Some(report.output.clone()),
+            // A provider reports only what is to be shown.
+            Some(Fact::Agent(report)) if self.keeps_output || matches!(task.work, Work::Cloud(_)) => {
+                Some(report.output.clone())
+            }
             _ => None,
         };
         let report = TaskReport {

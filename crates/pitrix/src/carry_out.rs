@@ -10,7 +10,7 @@ use crate::{
     health::{self, ClusterHealth},
     live,
     screen::{Screen, Span, Tone, count},
-    service::print_output,
+    service::{print_output, say_output},
     site::Site,
 };
 use engine::{JobInfo, JobWork};
@@ -47,6 +47,8 @@ pub(crate) async fn carry_out(
     if work.info.action == ActionKind::RunService {
         // What was printed is wanted whether or not that went well.
         print_output(site, screen, &work, after).await?;
+    } else {
+        say_output(site, screen, &work, after).await?;
     }
     let health = match work.info.state {
         JobState::Succeeded => health::ask_one(site, &cluster).await,

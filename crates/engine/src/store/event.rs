@@ -57,7 +57,7 @@ pub enum EventKind {
         /// To what it has come.
         #[serde(flatten)]
         state: TaskState,
-        /// What its command printed, when an operator asked for that command.
+        /// What its command printed, when an operator or the package asked for that.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         output: Option<String>,
     },

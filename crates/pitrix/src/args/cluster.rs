@@ -143,7 +143,7 @@ pub(crate) enum Deed<W: Args, Y: Args> {
         #[command(flatten)]
         carry: W,
     },
-    /// Run a service of the package, for example `backup`, and print what it printed
+    /// Run a service of the package, for example `backup`, or the tests of a chart (`test`), and print what it printed
     Run {
         #[command(flatten)]
         run: RunService,

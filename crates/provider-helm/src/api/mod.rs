@@ -127,6 +127,19 @@ impl Api {
         }
     }
 
+    /// What is at `path`, as text: a log. `attempt` says so in errors.
+    ///
+    /// # Errors
+    /// What the server answered. Reading is never in doubt.
+    pub async fn text(&self, path: &str, attempt: &str) -> Result<String> {
+        let request = Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError);
+        let answer = match request {
+            Ok(request) => self.client.request_text(request).await,
+            Err(error) => Err(error),
+        };
+        answer.map_err(|e| reading(classify(attempt, &e)))
+    }
+
     /// Applies `body` on the server's side.
     ///
     /// # Errors

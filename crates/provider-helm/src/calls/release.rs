@@ -189,13 +189,19 @@ impl UpdateRelease {
             loaded => loaded?.release.clone(),
         };
         release.info.status = self.status;
-        release.info.description.clone_from(&self.description);
+        // Tests change nothing about it.
+        if !self.description.is_empty() {
+            release.info.description.clone_from(&self.description);
+        }
         if self.status == ReleaseStatus::Uninstalled {
             release.info.deleted = rfc3339(now);
         }
         for hook in &mut release.hooks {
             if hook.events.iter().any(|event| self.ran.contains(event)) {
-                hook.last_run.started_at.clone_from(&release.info.last_deployed);
+                hook.last_run.started_at = match self.ran.as_slice() {
+                    [HookEvent::Test] => rfc3339(now),
+                    _ => release.info.last_deployed.clone(),
+                };
                 hook.last_run.completed_at = rfc3339(now);
                 hook.last_run.phase = "Succeeded".into();
             }

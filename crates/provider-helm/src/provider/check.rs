@@ -15,12 +15,15 @@ use crate::{
     source, status,
 };
 use futures_util::future::{try_join, try_join3};
-use provider_core::{Action, Change, ClusterStatus, Error, Facts, Result, Shortfall, Zone};
+use provider_core::{Action, Change, ClusterStatus, Error, Facts, Result, ServiceName, Shortfall, Zone};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
+
+/// The service that the tests of a chart are.
+const TEST: &str = "test";
 
 /// Looks at everything that `change` depends on.
 ///
@@ -36,6 +39,7 @@ pub(super) async fn check(session: &Session, change: &Change) -> Result<Facts> {
         Action::RollbackCluster { .. } => check.roll_back().await?,
         Action::DeleteClusters { .. } | Action::CeaseClusters => check.delete().await?,
         Action::StopClusters => check.stop().await?,
+        Action::RunService { service, params } => check.test(service, !params.is_empty()).await?,
         _ => check.present().await?,
     }
     check.finish()
@@ -277,6 +281,34 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
+    /// The release as it is, and its tests: the one service that a chart can have.
+    async fn test(&mut self, service: &ServiceName, has_params: bool) -> Result<()> {
+        let Some(current) = self.current() else {
+            self.gone_shortfall();
+            return Ok(());
+        };
+        let app = &self.change.after.app;
+        self.findings.revision = current;
+        let loaded = self.session.load(&self.findings.release, current).await?;
+        let mut hooks = loaded.release.hooks.iter().flat_map(|hook| &hook.events);
+        let has_tests = hooks.any(|event| *event == HookEvent::Test);
+        if !has_tests || service.as_str() != TEST {
+            let hint = if has_tests {
+                "it has: test, which runs its tests (hooks called `test`)"
+            } else {
+                "of a chart only its tests can be run (hooks called `test`), and this one has none"
+            };
+            let service = service.as_str();
+            return Err(Error::not_found(format!("`{app}` has no service `{service}`")).hint(hint));
+        }
+        if has_params {
+            return Err(Error::unsupported(format!("the tests of `{app}` take no parameters"))
+                .hint("give values with `pitrix cluster update-env` before"));
+        }
+        self.hooks(&loaded.release, &[HookEvent::Test]);
+        Ok(())
+    }
+
     async fn delete(&mut self) -> Result<()> {
         let Some(newest) = self.known.last().map(|r| r.revision) else { return Ok(()) };
         self.findings.revision = newest;
@@ -433,6 +465,8 @@ impl<'a> Check<'a> {
                     .into_iter()
                     .filter(|policy| hook.deletes(*policy))
                     .collect(),
+                    shows_success: hook.shows_output("hook-succeeded"),
+                    shows_failure: hook.shows_output("hook-failed"),
                 }),
                 None => {
                     let why =

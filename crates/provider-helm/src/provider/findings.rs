@@ -120,6 +120,12 @@ pub struct FoundHook {
     pub events: Vec<HookEvent>,
     /// Once its object is deleted.
     pub deletes: Vec<DeletePolicy>,
+    /// Whether what it printed is shown once it has succeeded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shows_success: bool,
+    /// Whether what it printed is shown when it fails.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shows_failure: bool,
 }
 
 impl Findings {

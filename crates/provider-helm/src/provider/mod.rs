@@ -9,6 +9,7 @@ mod explain;
 mod findings;
 mod health;
 mod live;
+mod logs;
 mod parse;
 mod plan;
 mod step;
@@ -44,6 +45,7 @@ const ACTIONS: &[ActionKind] = &[
     ActionKind::RollbackCluster,
     ActionKind::RecoverClusters,
     ActionKind::CeaseClusters,
+    ActionKind::RunService,
 ];
 
 const NO_MACHINES: Support = Support::Refused("pods are made and placed by the cluster itself");

@@ -47,6 +47,7 @@ pub(super) fn plan(change: &Change, facts: Facts) -> Result<Plan> {
             frame.delete(*keep_volumes, super::keeps_history(&change.action))?
         }
         Action::CeaseClusters => frame.delete(false, false)?,
+        Action::RunService { .. } => frame.test()?,
         other => {
             return Err(Error::unsupported(format!("Kubernetes has no plan for `{}`", other.kind().verb())));
         }
@@ -116,6 +117,15 @@ impl Frame<'_> {
         let mut layers = vec![self.take_fields()?];
         layers.extend(self.apply()?);
         layers.push(self.await_all(false)?);
+        Ok(layers)
+    }
+
+    /// The tests of the release, which stays as it is.
+    fn test(&self) -> Result<Vec<Layer>> {
+        let mut layers = self.hooks(HookEvent::Test)?;
+        if self.findings.deployed.contains(&self.findings.revision) {
+            layers.push(self.conclude(String::new(), vec![HookEvent::Test])?);
+        }
         Ok(layers)
     }
 
@@ -231,6 +241,9 @@ impl Frame<'_> {
                 event,
                 object: hook.object.clone(),
                 delete_failed: hook.deletes.contains(&DeletePolicy::HookFailed),
+                // Who runs tests wants to see them.
+                shows_success: hook.shows_success || event == HookEvent::Test,
+                shows_failure: hook.shows_failure || event == HookEvent::Test,
             };
             layers.push(layer(
                 &format!("{event} hook {}", hook.object.name),
@@ -322,7 +335,7 @@ impl Frame<'_> {
             status: ReleaseStatus::Deployed,
             description,
             ran: ran.into_iter().filter(|event| found.hooks_of(*event).next().is_some()).collect(),
-            superseded: found.deployed.clone(),
+            superseded: found.deployed.iter().copied().filter(|one| *one != found.revision).collect(),
             forgotten: found.stale.clone(),
         };
         Ok(layer("record the outcome", vec![step.task(None, REQUEST_S)?]))

@@ -55,6 +55,12 @@ pub enum Step {
         /// Whether its object goes when it fails.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         delete_failed: bool,
+        /// Whether what it printed is shown once it has succeeded.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        shows_success: bool,
+        /// Whether what it printed is shown when it fails.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        shows_failure: bool,
     },
     /// Deletes a hook's object.
     ClearHook {

@@ -1,6 +1,6 @@
 //! Carries tasks out: makes the calls of a step, and looks how far it is.
 
-use super::{explain, step::Step};
+use super::{explain, logs, step::Step};
 use crate::{
     api::{ObjectRef, Seen, Shelf},
     calls::{
@@ -8,6 +8,7 @@ use crate::{
         PurgeRelease, RunHook, TakeFields, UpdateRelease,
     },
     release::ReleaseStatus,
+    render::HookEvent,
     session::Session,
     status::{Readiness, readiness},
 };
@@ -55,16 +56,35 @@ pub(super) async fn start(session: &Arc<Session>, cx: &TaskContext, task: &Task)
                 Ok(()) => done,
             }
         }
-        Step::Hook { release, revision, index, object, delete_failed, .. } => {
+        Step::Hook {
+            release,
+            revision,
+            index,
+            event,
+            object,
+            delete_failed,
+            shows_success,
+            shows_failure,
+        } => {
+            // A release is what it was, whatever its tests say.
+            let is_test = event == HookEvent::Test;
             let call = RunHook { release: release.clone(), revision, index, object: object.clone() };
-            if let Err(error) = cx.call(WORK, session, call).await {
-                return Err(fail(session, cx, &release, revision, error).await);
+            match cx.call(WORK, session, call).await {
+                Err(error) if is_test => return Err(error),
+                Err(error) => return Err(fail(session, cx, &release, revision, error).await),
+                Ok(()) => {}
             }
             match judge(session, cx, &object, true).await? {
-                Verdict::Ready => done,
+                Verdict::Ready => Ok(Started::Done(logs::done(session, &object, shows_success).await)),
                 Verdict::Waiting => Ok(Started::Pending(handle(&object))),
-                Verdict::Over(error) => {
-                    let error = fail(session, cx, &release, revision, error).await;
+                Verdict::Over(mut error) => {
+                    if shows_failure {
+                        let printed = logs::printed(session, &object).await;
+                        error = if printed.is_empty() { error } else { error.because(printed) };
+                    }
+                    if !is_test {
+                        error = fail(session, cx, &release, revision, error).await;
+                    }
                     if delete_failed {
                         cx.call(CLEAR, session, DeleteObject { release, object, hook: true }).await?;
                     }
@@ -113,7 +133,12 @@ pub(super) async fn start(session: &Arc<Session>, cx: &TaskContext, task: &Task)
 /// When it will not come to be; the step then starts again, to write that down.
 pub(super) async fn look(session: &Arc<Session>, cx: &Look, task: &Task) -> Result<Progress<Fact>> {
     match Step::of(task)? {
-        Step::Hook { object, .. } => wait(session, cx, &object, true, || Fact::Done).await,
+        Step::Hook { object, shows_success, .. } => {
+            match wait(session, cx, &object, true, || Fact::Done).await? {
+                Progress::Done(_) => Ok(Progress::Done(logs::done(session, &object, shows_success).await)),
+                other => Ok(other),
+            }
+        }
         Step::Await { object, .. } => wait(session, cx, &object, false, || ready(task, &object)).await,
         Step::Remove { object, .. } => {
             let is_gone = |seen: &Seen| matches!(seen, Seen::Absent);

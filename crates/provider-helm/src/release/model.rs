@@ -188,6 +188,12 @@ impl Hook {
                 policies => policies.contains(&policy),
             }
     }
+
+    /// Whether what it printed is to be shown then: `hook-succeeded` or `hook-failed`.
+    pub fn shows_output(&self, policy: &str) -> bool {
+        let policies = self.other.get("output_log_policies").and_then(Value::as_array);
+        policies.is_some_and(|policies| policies.iter().any(|one| one == policy))
+    }
 }
 
 /// When a hook last ran.
