@@ -19,6 +19,8 @@ pub(crate) enum Piece {
     Missing,
     /// A Job before that never succeeds.
     BadHook,
+    /// A Job that tests the release; it fails with the value `broken`.
+    Tests,
 }
 
 /// A chart called `web` with these pieces. `version` also names a ConfigMap, so that an upgrade has something to prune.
@@ -43,6 +45,7 @@ pub(crate) fn chart(version: &str, pieces: &[Piece]) -> Archive {
             Piece::Daemon => vec![("templates/daemon.yaml", DAEMON.to_owned())],
             Piece::Missing => vec![("templates/missing.yaml", MISSING.to_owned())],
             Piece::BadHook => vec![("templates/bad.yaml", BAD_HOOK.to_owned())],
+            Piece::Tests => vec![("templates/tests.yaml", TESTS.to_owned())],
         });
     }
     let files = files.into_iter().map(|(name, text)| (name.to_owned(), text.into_bytes()));
@@ -154,6 +157,26 @@ spec:
       containers:
       - name: main
         image: registry.example/bad
+"#;
+
+const TESTS: &str = r#"
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ .Release.Name }}-test
+  annotations:
+    helm.sh/hook: test
+spec:
+  backoffLimit: 0
+  template:
+    metadata:
+      labels:
+        pitrix.test/crash: {{ .Values.broken | default false | quote }}
+    spec:
+      restartPolicy: Never
+      containers:
+      - name: main
+        image: registry.example/test
 "#;
 
 const DEFINITION: &str = r"

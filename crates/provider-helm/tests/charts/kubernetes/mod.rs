@@ -3,6 +3,7 @@
 mod adopt;
 mod chart;
 mod crash;
+mod health;
 mod life;
 mod trouble;
 mod witness;

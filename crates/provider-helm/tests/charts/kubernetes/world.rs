@@ -6,7 +6,7 @@ use conformance::{Cloud, ScriptedPilot, VirtualClock};
 use engine::{Aim, Control, Executor, JobInfo, Options, Request, Settings, Store};
 use provider_core::{
     Action, Archive, Clock, Cluster, CrashPoint, Credential, DeploymentId, Error, Host, NoCrash, Provider,
-    ProviderId, Registry, Result, Runtime, Secret, Timestamp, Zone,
+    ProviderId, Registry, Result, Runtime, RuntimeId, Secret, Timestamp, Zone,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, env, fs, io::Write, path::PathBuf, sync::Arc, time::Duration};
@@ -72,9 +72,21 @@ impl World {
             pilot,
             clock,
         };
-        if control.store.runtime(&"k8s".into()).await.is_err() {
+        self.add_runtime(&control, "k8s".into()).await;
+        control
+    }
+
+    /// As [`control`](Self::control), with one more runtime of this name that has the kubeconfig of now.
+    pub(crate) async fn control_of(&self, runtime: &RuntimeId) -> Control {
+        let control = self.control().await;
+        self.add_runtime(&control, runtime.clone()).await;
+        control
+    }
+
+    async fn add_runtime(&self, control: &Control, id: RuntimeId) {
+        if control.store.runtime(&id).await.is_err() {
             let runtime = Runtime {
-                id: "k8s".into(),
+                id,
                 description: String::new(),
                 provider: "kubernetes".into(),
                 endpoint: String::new(),
@@ -84,7 +96,6 @@ impl World {
             let credential = Credential::new([("kubeconfig".to_owned(), Secret::new(&*self.kubeconfig))]);
             control.store.create_runtime(&runtime, credential).await.expect("a runtime can be made");
         }
-        control
     }
 
     /// Pushes a chart as `web@VERSION`.
@@ -115,9 +126,29 @@ impl World {
 
     /// Works with this token instead of the administrator's.
     pub(crate) fn use_token(&mut self, token: &str) {
+        self.log_in_with(&json!({ "token": token }));
+    }
+
+    /// Works with what this shell script prints.
+    pub(crate) fn use_program(&mut self, script: &str) {
+        self.log_in_with(&json!({ "exec": {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": "sh",
+            "args": ["-c", script],
+            "interactiveMode": "Never",
+        } }));
+    }
+
+    /// The token that it works with.
+    pub(crate) fn token(&self) -> String {
+        let config = gotemplate::yaml::parse(&self.kubeconfig).expect("it is a kubeconfig");
+        config["users"][0]["user"]["token"].as_str().expect("the user has a token").to_owned()
+    }
+
+    fn log_in_with(&mut self, way: &Value) {
         let mut config = gotemplate::yaml::parse(&self.kubeconfig).expect("it is a kubeconfig");
         for user in config["users"].as_array_mut().expect("it has users") {
-            user["user"] = json!({ "token": token });
+            user["user"].clone_from(way);
         }
         self.kubeconfig = config.to_string();
     }
