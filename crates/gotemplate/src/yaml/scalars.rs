@@ -35,9 +35,12 @@ impl Gap {
 }
 
 impl Scanner<'_> {
-    /// Reads blanks and line breaks.
-    fn read_gap(&mut self, gap: &mut Gap) {
+    /// Reads blanks and line breaks. False for a tab before the column `indent` of a further line, where it stops.
+    fn read_gap(&mut self, gap: &mut Gap, indent: usize) -> bool {
         loop {
+            if self.byte(0) == b'\t' && gap.broken && self.mark.column < indent {
+                return false;
+            }
             if self.is_blank() {
                 if gap.broken {
                     self.skip();
@@ -53,7 +56,7 @@ impl Scanner<'_> {
                     gap.broken = true;
                 }
             } else {
-                return;
+                return true;
             }
         }
     }
@@ -80,27 +83,8 @@ impl Scanner<'_> {
             if !(self.is_blank() || self.is_break()) {
                 break;
             }
-            loop {
-                if self.byte(0) == b'\t' && gap.broken && self.mark.column < indent {
-                    return Err(self.error(start, "found a tab character that violates indentation"));
-                }
-                if self.is_blank() {
-                    if gap.broken {
-                        self.skip();
-                    } else {
-                        self.read(&mut gap.blanks);
-                    }
-                } else if self.is_break() {
-                    if gap.broken {
-                        self.read_line(&mut gap.more_breaks);
-                    } else {
-                        gap.blanks.clear();
-                        self.read_line(&mut gap.first_break);
-                        gap.broken = true;
-                    }
-                } else {
-                    break;
-                }
+            if !self.read_gap(&mut gap, indent) {
+                return Err(self.error(start, "found a tab character that violates indentation"));
             }
             if self.flow_level == 0 && self.mark.column < indent {
                 break;
@@ -151,7 +135,7 @@ impl Scanner<'_> {
             }
             // An escaped line break leaves no space: then the first break is already gone.
             let escaped = gap.broken;
-            self.read_gap(&mut gap);
+            self.read_gap(&mut gap, 0);
             if escaped {
                 text.push_str(&gap.more_breaks);
             } else {
