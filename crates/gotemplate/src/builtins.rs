@@ -76,9 +76,16 @@ fn not(call: &mut Call<'_>) -> Result<Value, FunctionError> {
 }
 
 fn call(call: &mut Call<'_>) -> Result<Value, FunctionError> {
-    Err(match call.value(0) {
+    // The first is how the callee is written, nil when it came through the pipeline; no template can get at a function.
+    let (written, callee) = (call.value(0), call.value(1));
+    let name = match (written.as_str(), callee) {
+        (Some(name), _) => name.to_owned(),
+        (None, Value::String(text)) => text.to_string(),
+        (None, _) => format!("<{} Value>", callee.type_name()),
+    };
+    Err(match callee {
         Value::Nil => FunctionError::failed("call of nil"),
-        other => FunctionError::failed(format_args!("non-function of type {}", other.type_name())),
+        other => FunctionError::failed(format_args!("non-function {name} of type {}", other.type_name())),
     })
 }
 

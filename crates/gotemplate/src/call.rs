@@ -10,6 +10,7 @@ use crate::builtins::{BUILTINS, ENGINE};
 use crate::kind::{Integer, Kind};
 use crate::map::{List, Map};
 use crate::runtime::Runtime;
+use crate::site::{NodeKind, Place};
 use crate::value::Value;
 
 /// The code of a function. It must not panic and must not keep state: everything comes through the call.
@@ -126,6 +127,8 @@ pub struct Call<'a> {
     name: &'a str,
     args: &'a [Value],
     runtime: &'a Runtime,
+    /// Where the arguments are written, as far as that is known.
+    nodes: &'a [Place],
     /// The argument that was asked for last: an error about a type is about that one.
     asked: Cell<usize>,
 }
@@ -133,7 +136,12 @@ pub struct Call<'a> {
 impl<'a> Call<'a> {
     /// A call. The engine makes them; this is for tests of functions.
     pub fn new(name: &'a str, args: &'a [Value], runtime: &'a Runtime) -> Call<'a> {
-        Call { name, args, runtime, asked: Cell::new(0) }
+        Call { name, args, runtime, nodes: &[], asked: Cell::new(0) }
+    }
+
+    /// The same call, of arguments that are written there.
+    pub(crate) fn written_at(self, nodes: &'a [Place]) -> Call<'a> {
+        Call { nodes, ..self }
     }
 
     /// The name under which the function was called.
@@ -240,7 +248,8 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// An argument for a parameter of the type `map[string]interface {}`; nil is an empty map.
+    /// An argument for a parameter of the type `map[string]interface {}`; nil is an empty map, unless a chain of fields
+    /// leads to it.
     ///
     /// # Errors
     ///
@@ -249,7 +258,9 @@ impl<'a> Call<'a> {
         match self.value(index) {
             // A type with a name whose underlying type is this one may be assigned to it.
             Value::Map(map) if map.map_type() != crate::kind::MapType::String => Ok(map.clone()),
-            Value::Nil => Ok(Map::new([])),
+            Value::Nil if self.nodes.get(index).is_none_or(|place| place.kind != NodeKind::Chain) => {
+                Ok(Map::new([]))
+            }
             other => Err(wrong_type("map[string]interface {}", other)),
         }
     }

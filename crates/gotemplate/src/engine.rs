@@ -14,7 +14,7 @@ use crate::field;
 use crate::kind::Integer;
 use crate::lower::{ROOT, expression_at};
 use crate::runtime::Runtime;
-use crate::site::{Form, Op, Place, Site, Slot, keyword};
+use crate::site::{Form, NodeKind, Op, Place, Site, Slot, keyword};
 use crate::templates::{Code, Program, Set};
 use crate::value::Value;
 
@@ -169,6 +169,12 @@ impl Inner {
                 let text = literal_message(&message, &frame.expression);
                 (ErrorKind::Execution, text.unwrap_or(message))
             }
+            (FunctionError::Argument(message), _) if place.kind == NodeKind::Chain => {
+                let expected = message.strip_prefix("invalid value; expected ");
+                let text =
+                    expected.map(|kind| format!("wrong type for value; expected {kind}; got interface {{}}"));
+                (ErrorKind::Execution, text.unwrap_or(message))
+            }
             (FunctionError::Refused(message), _) => (ErrorKind::Refused, message),
             (FunctionError::Limit(message), _) => (ErrorKind::Limit, message),
             (other, _) => (ErrorKind::Execution, other.to_string()),
@@ -282,7 +288,7 @@ impl Inner {
         nodes: &[Place],
         place: Place,
     ) -> Result<Value, Failure> {
-        let mut call = Call::new(entry.name, arguments, &self.runtime);
+        let mut call = Call::new(entry.name, arguments, &self.runtime).written_at(nodes);
         (entry.call)(&mut call).map_err(|error| {
             let FunctionError::Argument(_) = error else {
                 return Failure { function: Some(entry.name), ..Failure::at(place)(error) };

@@ -238,6 +238,12 @@ impl Printer<'_> {
             ('v' | 's' | 'q' | 'x' | 'X', Value::Object(object)) => {
                 text(&Value::from(object.print()), verb, spec).unwrap_or_default()
             }
+            ('b' | 'o' | 'O' | 'c' | 'd' | 'U', Value::Object(object)) => match object.data() {
+                // What prints itself is still a number, as a duration is.
+                Value::Integer(_, number) if verb == 'd' => integer(number, 10, 'd', spec),
+                Value::Integer(_, number) => integer_as(number, verb, spec),
+                _ => self.misfit(value, verb)?,
+            },
             (_, value) => self.misfit(value, verb)?,
         };
         self.runtime.allocate(out.len())?;
@@ -266,7 +272,15 @@ impl Printer<'_> {
 
     /// A value of a type that the verb is not for.
     fn misfit(&self, value: &Value, verb: char) -> Result<Vec<u8>, FunctionError> {
-        Ok(format!("%!{verb}({}={})", value.type_name(), value.print(self.runtime)?).into_bytes())
+        let shown = match value {
+            // Go prints what is below: it takes no method of something that it complains about.
+            Value::Object(object) => match object.data() {
+                number @ Value::Integer(..) => number.print(self.runtime)?,
+                _ => object.print(),
+            },
+            other => other.print(self.runtime)?,
+        };
+        Ok(format!("%!{verb}({}={shown})", value.type_name()).into_bytes())
     }
 }
 

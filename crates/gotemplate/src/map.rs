@@ -13,6 +13,7 @@ pub struct Map(Rc<MapCell>);
 
 struct MapCell {
     map_type: MapType,
+    nil: bool,
     entries: RefCell<BTreeMap<Rc<str>, Value>>,
     watched: Cell<bool>,
 }
@@ -26,7 +27,18 @@ impl Map {
     /// A new map of a type.
     pub fn of(map_type: MapType, entries: impl IntoIterator<Item = (Rc<str>, Value)>) -> Map {
         let entries = RefCell::new(entries.into_iter().collect());
-        Map(Rc::new(MapCell { map_type, entries, watched: Cell::new(false) }))
+        Map(Rc::new(MapCell { map_type, nil: false, entries, watched: Cell::new(false) }))
+    }
+
+    /// The nil map of the type `map[string]interface {}`: empty, but `null` in JSON, and nothing can be set in it.
+    pub fn nil() -> Map {
+        let (map_type, entries) = (MapType::Any, RefCell::default());
+        Map(Rc::new(MapCell { map_type, nil: true, entries, watched: Cell::new(false) }))
+    }
+
+    /// Whether this is Go's nil map, which is also empty.
+    pub fn is_nil(&self) -> bool {
+        self.0.nil
     }
 
     /// What the map is declared as.

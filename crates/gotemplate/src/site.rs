@@ -124,6 +124,9 @@ pub(crate) enum Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NodeKind {
     Operand,
+    /// An operand that is an argument and a chain of fields: Go takes what it leads to for an interface, also when
+    /// that is nil.
+    Chain,
     Command,
     Pipe,
     Template,

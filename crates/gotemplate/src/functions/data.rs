@@ -4,7 +4,7 @@ use super::args::Answer;
 use super::json::{Layout, decode, encode};
 use crate::call::{Call, Entry, FunctionError};
 use crate::kind::{Element, Kind};
-use crate::map::List;
+use crate::map::{List, Map};
 use crate::runtime::Runtime;
 use crate::value::Value;
 use crate::yaml::{self, Node};
@@ -109,7 +109,11 @@ fn converted(read: Answer, convert: fn(Value) -> Result<Value, String>, wrap: fn
 }
 
 fn from_json(call: &mut Call<'_>) -> Answer {
-    converted(decode(call.bytes(0)?, call.runtime()), as_map, error_map)
+    let convert = |value| match value {
+        Value::Nil => Ok(Map::nil().into()),
+        other => as_map(other),
+    };
+    converted(decode(call.bytes(0)?, call.runtime()), convert, error_map)
 }
 
 fn from_json_array(call: &mut Call<'_>) -> Answer {
@@ -223,6 +227,7 @@ fn json_node(value: &Value, runtime: &Runtime, depth: usize) -> Result<Node, Fun
             let items = list.items().iter().map(|item| json_node(item, runtime, depth + 1));
             Node::Sequence(items.collect::<Result<_, _>>()?)
         }
+        Value::Map(map) if map.is_nil() => Node::Null,
         Value::Map(map) => {
             let entries = map.entries().into_iter();
             let entries =

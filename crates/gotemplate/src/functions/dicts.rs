@@ -127,7 +127,7 @@ fn pluck(call: &mut Call<'_>) -> Answer {
 
 fn set(call: &mut Call<'_>) -> Answer {
     let (map, key) = (call.map(0)?, call.string(1)?);
-    if call.value(0).is_nil() {
+    if call.value(0).is_nil() || map.is_nil() {
         return Err(FunctionError::failed("assignment to entry in nil map"));
     }
     map.set(key, call.value(2).clone());

@@ -69,6 +69,7 @@ impl Encoder<'_> {
                 }
                 self.close(list.items().is_empty(), depth, ']');
             }
+            Value::Map(map) if map.is_nil() => self.out.push_str("null"),
             Value::Map(map) => {
                 self.out.push('{');
                 for (index, (key, value)) in map.entries().into_iter().enumerate() {

@@ -48,6 +48,18 @@ fn last_place(operand: &Operand) -> Place {
     }
 }
 
+/// Where Go reports that an argument is of the wrong type.
+fn argument_place(operand: &Operand) -> Place {
+    let offset = match &operand.term {
+        Term::Field(_) => operand.offset,
+        Term::Variable { fields, .. } if !fields.is_empty() => operand.offset,
+        // Of these fields Go takes no note.
+        Term::Chain { operand: inner, .. } => last_place(inner).offset,
+        _ => return last_place(operand),
+    };
+    Place { kind: NodeKind::Chain, offset }
+}
+
 /// What Go has looked at last when it has evaluated a pipeline.
 pub(super) fn end_of(pipe: &Pipe) -> Place {
     match pipe.commands.last().and_then(|command| command.operands.last()) {
@@ -362,12 +374,22 @@ impl Lowerer<'_> {
             let message = format!("wrong number of args for {name}: want {least}{} got {count}", entry.min);
             return self.throw(message, identifier);
         }
-        let mut nodes: Vec<Place> = arguments.iter().map(last_place).collect();
+        let mut nodes: Vec<Place> = arguments.iter().map(argument_place).collect();
         if piped.is_some() {
-            nodes.push(nodes.last().copied().unwrap_or(identifier));
+            nodes.push(arguments.last().map_or(identifier, last_place));
         }
-        let input = if piped.is_some() { count - 1 } else { 0 };
+        let mut input = if piped.is_some() { count - 1 } else { 0 };
         let mut codes = Vec::new();
+        if &**name == "call" && self.functions.is_builtin(name) {
+            // As in Go it is told how its callee is written.
+            let written = arguments.first().map(|callee| match &callee.term {
+                Term::Pipe(pipe) => pipe.to_string(),
+                _ => callee.to_string(),
+            });
+            codes.push(Code::constant(written.map_or(Constant::Nil, |text| Constant::String(text.into()))));
+            nodes.insert(0, identifier);
+            input += 1;
+        }
         self.arguments(&mut codes, arguments, piped, node.offset);
         let functions = self.functions;
         self.call(name, codes, input, place, |arguments| match &**name {
