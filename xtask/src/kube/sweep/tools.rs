@@ -118,7 +118,7 @@ impl Tool {
                 let version = app(1).split_once('@').map_or("", |(_, version)| version);
                 let mut arguments = match step {
                     Step::Install => {
-                        vec!["cluster", "create", release, "--app", app(0), "--runtime", "sweep"]
+                        vec!["cluster", "create", release, "--app", app(0), "--runtime", "sweep", "--lookup"]
                     }
                     Step::Upgrade => vec!["cluster", "upgrade", release, "--to", version, "--no-backup"],
                     Step::Rollback => vec!["cluster", "rollback", release],
