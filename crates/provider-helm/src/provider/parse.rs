@@ -50,7 +50,20 @@ pub(super) fn parse(request: &ParseRequest<'_>) -> Result<ParsedCluster> {
     };
     let chart = Chart::from_archive(request.package)?;
     let name = request.name.map_or_else(|| chart.name().to_owned(), str::to_owned);
-    let made = render_for_parsing(request, &chart, &name, &values, &seed, &lookups)?;
+    let render = |is_upgrade| {
+        let (namespace, revision) = match request.existing {
+            Some(cluster) => (cluster.zone.as_str(), 2),
+            None => ("default", 1),
+        };
+        let release =
+            render::Release { name: name.clone(), namespace: namespace.to_owned(), revision, is_upgrade };
+        render_for_parsing(request, &chart, release, &values, &seed, &lookups)
+    };
+    let made = match render(request.existing.is_some()) {
+        // An upgrade may miss what nobody has looked up yet, and not say what the chart comes to without.
+        Err(error) if looks_up && request.existing.is_some() => render(false).map_err(|_| error),
+        made => made,
+    }?;
     let mut spec = spec_of(&made, &name, request.app.clone())?;
     let values = Value::Object(values);
     spec.description.clone_from(&chart.metadata.description);
@@ -69,7 +82,7 @@ pub(super) fn parse(request: &ParseRequest<'_>) -> Result<ParsedCluster> {
 fn render_for_parsing(
     request: &ParseRequest<'_>,
     chart: &Chart,
-    name: &str,
+    release: render::Release,
     values: &Values,
     seed: &Secret,
     lookups: &Lookups,
@@ -78,12 +91,7 @@ fn render_for_parsing(
     let make = |capabilities: &Capabilities| {
         let wanted = Wanted {
             package: Arc::new(request.package.clone()),
-            release: render::Release {
-                name: name.to_owned(),
-                namespace: "default".to_owned(),
-                revision: 1,
-                is_upgrade: request.existing.is_some(),
-            },
+            release: release.clone(),
             capabilities: capabilities.clone(),
             values: values.clone(),
             seed: seed.clone(),

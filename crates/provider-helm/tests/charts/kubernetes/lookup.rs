@@ -13,12 +13,16 @@ use serde_json::{Value, json};
 /// What `--lookup` answers.
 const LOOKUP: &str = "pitrix.io/lookup";
 
-/// A chart that makes a password up once, keeps the one that there is, and copies what another object says.
+/// A chart that makes a password up once, keeps the one that there is, and copies what another object says. A `strict`
+/// one upgrades nothing without a password that there is.
 fn looking(version: &str) -> Archive {
     let password = "password: {{ randAlphaNum 16 | b64enc }}";
     let kept = r#"password: {{ with lookup "v1" "Secret" .Release.Namespace .Release.Name -}}
       {{ .data.password }}{{ if $.Values.tell }}{{ fail (b64dec .data.password) }}{{ end }}
-    {{- else }}{{ randAlphaNum 16 | b64enc }}{{ end }}"#;
+    {{- else }}
+      {{- if and .Values.strict .Release.IsUpgrade }}{{ fail "the current password is wanted" }}{{ end }}
+      {{- randAlphaNum 16 | b64enc }}
+    {{- end }}"#;
     let copy = r#"
 apiVersion: v1
 kind: ConfigMap
@@ -69,7 +73,7 @@ async fn a_password_that_helm_made_up_is_looked_up_and_kept() {
     }
     adopt(&world, &control).await;
     let first = password(&world);
-    runs(&world, &control, &upgrade("shop", "2.0.0", json!({ LOOKUP: true }))).await;
+    runs(&world, &control, &upgrade("shop", "2.0.0", json!({ LOOKUP: true, "strict": true }))).await;
     assert_eq!(password(&world), first);
     // From then on, also without being asked for again.
     runs(&world, &control, &update("shop", json!({ "replicas": 2 }))).await;
@@ -79,10 +83,10 @@ async fn a_password_that_helm_made_up_is_looked_up_and_kept() {
     assert_eq!(password(&world), first);
     // Helm goes on from there, and knows of no such value.
     if let Some(values) = world.witness.helm(&["get", "values", "shop", "-o", "json"]) {
-        assert_eq!(values.unwrap().trim(), r#"{"replicas":3}"#);
+        assert_eq!(values.unwrap().trim(), r#"{"replicas":3,"strict":true}"#);
     }
     // What is not looked up is made up: from our seed, which Helm did not have.
-    runs(&world, &control, &update("shop", json!({ LOOKUP: false }))).await;
+    runs(&world, &control, &update("shop", json!({ LOOKUP: false, "strict": false }))).await;
     assert_ne!(password(&world), first);
     assert_eq!(copy(&world)["color"], "none");
     runs(&world, &control, &act("shop", Action::CeaseClusters)).await;
