@@ -59,9 +59,7 @@ impl CloudCall for ClaimRelease {
     async fn find(session: &Session, token: &Token, items: &[Self]) -> Result<Option<Vec<Result<()>>>> {
         let mut results = Vec::new();
         for item in items {
-            let path =
-                format!("{}/{}", session.secrets_path(), release::secret_name(&item.release, item.revision));
-            match session.api().get(&path).await? {
+            match session.api().get(&item.path(session)).await? {
                 None => return Ok(None),
                 Some(secret) if crate::ownership::is_made_by(&secret, token.as_str()) => results.push(Ok(())),
                 Some(_) => results.push(Err(item.taken())),
@@ -99,7 +97,13 @@ impl ClaimRelease {
             created = session.api().create(&session.secrets_path(), &secret).await;
         }
         match created {
-            Err(error) if error.provider_code() == Some("AlreadyExists") => return Err(self.taken()),
+            Err(error) if error.provider_code() == Some("AlreadyExists") => {
+                // Our own, if the client asked twice because a server between us and the API did not know.
+                let live = session.api().get(&self.path(session)).await?;
+                if !live.is_some_and(|live| crate::ownership::is_made_by(&live, token.as_str())) {
+                    return Err(self.taken());
+                }
+            }
             other => other.map(|_| ())?,
         }
         session.keep(Arc::new(Loaded::new(release)?));
@@ -139,6 +143,10 @@ impl ClaimRelease {
             release.info.first_deployed.clone_from(&before.release.info.first_deployed);
         }
         Ok(release)
+    }
+
+    fn path(&self, session: &Session) -> String {
+        format!("{}/{}", session.secrets_path(), release::secret_name(&self.release, self.revision))
     }
 
     fn taken(&self) -> Error {

@@ -75,6 +75,7 @@ impl Witness {
             .env("KUBECONFIG", &self.kubeconfig)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn();
         kubectl.expect("kubectl can be started")
     }

@@ -51,7 +51,7 @@ pub(super) const CASES: &[Case] = &[
     with_helm("adopt, one left unfinished", || vec![Deed::Outside(by_an_old_helm)], || Deed::Adopt),
     case("delete", || vec![first()], || Deed::Ask(delete("shop", false))),
     case("delete, history kept", || vec![first(), second()], || Deed::Ask(delete("shop", true))),
-    case("delete, after a failure", || vec![first(), Deed::Outside(remove)], || Deed::Ask(delete("shop", false))),
+    case("delete, some of it gone", || vec![first(), Deed::Outside(remove)], || Deed::Ask(delete("shop", false))),
     case("cease", || vec![first()], || ask(Action::CeaseClusters)),
     case("cease, what was deleted", || vec![first(), Deed::Ask(delete("shop", true))], || ask(Action::CeaseClusters)),
 ];

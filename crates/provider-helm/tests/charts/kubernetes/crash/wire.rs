@@ -6,6 +6,7 @@
 use super::Stop;
 use crate::kubernetes::Witness;
 use std::{
+    collections::BTreeSet,
     io::{self, BufRead, BufReader},
     net::SocketAddr,
     process::{Child, ChildStdout},
@@ -68,6 +69,8 @@ struct Shared {
     made: Mutex<Vec<Made>>,
     /// The end of the path of a change that is refused once.
     refused: Mutex<Option<String>>,
+    /// The changes whose first answer was lost; none when answers arrive.
+    lost: Mutex<Option<BTreeSet<String>>>,
 }
 
 impl Wire {
@@ -77,6 +80,7 @@ impl Wire {
             stop: Mutex::new(stop),
             made: Mutex::default(),
             refused: Mutex::default(),
+            lost: Mutex::default(),
         });
         let runtime =
             Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads can be had");
@@ -104,9 +108,15 @@ impl Wire {
         lock(&self.shared.made).clear();
     }
 
-    /// Answers the next change of what is called so as a server does that is about to go down.
+    /// Answers the next change of what is called so as a server does that has lost its store for a moment. After a 503 the
+    /// client itself would ask again.
     pub(super) fn refuse_once(&self, path_end: &str) {
         *lock(&self.shared.refused) = Some(path_end.to_owned());
+    }
+
+    /// Loses the first answer to each change from now on: it was carried out, and the client is told that nobody knows.
+    pub(super) fn lose_answers(&self) {
+        *lock(&self.shared.lost) = Some(BTreeSet::new());
     }
 
     /// Whether it is still to be refused.
@@ -134,7 +144,7 @@ async fn carry(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
         return client.shutdown().await;
     }
     if lock(&shared.refused).take_if(|end| request.path.ends_with(end.as_str())).is_some() {
-        client.write_all(UNAVAILABLE).await?;
+        client.write_all(BROKEN).await?;
         return client.shutdown().await;
     }
     let stop = lock(&shared.stop).clone();
@@ -151,12 +161,16 @@ async fn carry(mut client: TcpStream, shared: &Shared) -> io::Result<()> {
     if stop.is_at(&format!("after {what}")) {
         return until_gone(&mut client).await;
     }
+    if lock(&shared.lost).as_mut().is_some_and(|lost| lost.insert(what)) {
+        answer = TIMED_OUT.to_vec();
+    }
     client.write_all(&answer).await?;
     client.shutdown().await
 }
 
-const UNAVAILABLE: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+const BROKEN: &[u8] = b"HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+const TIMED_OUT: &[u8] = b"HTTP/1.1 504 Gateway Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 /// Until the process at the other end has died.
 async fn until_gone(client: &mut TcpStream) -> io::Result<()> {
