@@ -21,7 +21,7 @@ use std::time::Instant;
 const SKIPS: &str = "PITRIX_TEST_SKIPS";
 
 /// The variable with the directory of public charts, which are no part of the project.
-const CHARTS: &str = "PITRIX_TEST_CHARTS";
+pub(crate) const CHARTS: &str = "PITRIX_TEST_CHARTS";
 
 /// Part of the names of all tests that need a cluster.
 const ON_KUBERNETES: &str = "kubernetes::";
@@ -101,17 +101,7 @@ impl Run {
 
     /// All tests but those that need a cluster.
     fn ordinary_tests(&mut self) -> Result<()> {
-        // What it takes to try volumes with xfs.
-        if !is_on_path("mkfs.xfs") && is_debian_root() {
-            let installed = Cmd::new("apt-get", &["update"]).run().and_then(|()| {
-                Cmd::new("apt-get", &["install", "--yes", "xfsprogs"])
-                    .quiet_env("DEBIAN_FRONTEND", "noninteractive")
-                    .run()
-            });
-            if let Err(error) = installed {
-                println!("NOTE xfsprogs can't be installed: {error}");
-            }
-        }
+        install_missing();
         self.tests(&["--workspace", "--", "--skip", ON_KUBERNETES])
     }
 
@@ -211,6 +201,25 @@ impl Run {
                 Ok(())
             }
         }
+    }
+}
+
+/// Programs that tests want, and the packages that have them: volumes are tried with xfs, completions in zsh.
+const WANTED: [(&str, &str); 2] = [("mkfs.xfs", "xfsprogs"), ("zsh", "zsh")];
+
+/// Installs what is missing of that, where we may. What can't be had is skipped by the tests that want it.
+fn install_missing() {
+    let missing = WANTED.iter().filter(|(program, _)| !is_on_path(program));
+    let packages: Vec<_> = missing.map(|(_, package)| *package).collect();
+    if packages.is_empty() || !is_debian_root() {
+        return;
+    }
+    let installed = Cmd::new("apt-get", &["update"]).run().and_then(|()| {
+        let install = [&["install", "--yes", "--no-install-recommends"], &packages[..]].concat();
+        Cmd::new("apt-get", &install).quiet_env("DEBIAN_FRONTEND", "noninteractive").run()
+    });
+    if let Err(error) = installed {
+        println!("NOTE {} can't be installed: {error}", packages.join(" and "));
     }
 }
 

@@ -65,8 +65,8 @@ async fn prune(site: &Site, screen: &Screen, which: Prune) -> Outcome {
         None => 0,
     };
     let rule = match site.store().kept_days().await? {
-        Some(days) => format!("from now on those older than {} are", count(days as usize, "day")),
-        None => "from now on none is by itself".to_owned(),
+        Some(days) => format!("the executor forgets them after {}", count(days as usize, "day")),
+        None => "the executor forgets none".to_owned(),
     };
     screen.say(Tone::Good, "done", &format!("{} forgotten; {rule}", count(forgotten, "job")));
     Ok(())

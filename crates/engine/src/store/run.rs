@@ -182,7 +182,7 @@ async fn cancel(row: &mut Row<'_>, now: Timestamp) -> Result<()> {
         JobState::Running => {}
         JobState::Cancelling => return Ok(()),
         ended => {
-            let message = format!("cancelling `{}`: it has {} already", job_id(row.n), ended.as_str());
+            let message = format!("cancelling `{}`: it is over: {}", job_id(row.n), ended.as_str());
             return Err(Error::conflict(message).hint("there is nothing left to stop"));
         }
     }

@@ -177,7 +177,7 @@ async fn only_what_failed_last_is_retried_and_only_what_runs_is_cancelled() {
     assert_eq!(store.job(&job).await.unwrap().state, JobState::Cancelling);
     assert_eq!(retry("j-1").await, "running `j-1` again: it has not ended");
     tenure.end(&job, &fold(FoldResult::Cancelled), None).await.unwrap();
-    assert_eq!(cancel("j-1").await, "cancelling `j-1`: it has cancelled already");
+    assert_eq!(cancel("j-1").await, "cancelling `j-1`: it is over: cancelled");
     assert_eq!((retry("j-1").await, cancel("j-1").await), (String::new(), String::new()));
     tenure.end(&job, &fold(FoldResult::Failed), None).await.unwrap();
     accept(&store, act(&store, "db", DELETE).await).await;

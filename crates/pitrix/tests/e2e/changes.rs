@@ -221,7 +221,7 @@ fn kept_volumes_can_be_taken_over_and_a_purge_leaves_nothing() {
     assert!(all.as_array().unwrap().iter().all(|cluster| cluster["status"] == "ceased"), "{all}");
     assert_eq!(here.data(&["job", "list", "-o", "name"]).lines().count(), 2, "the last one of each");
     let pruned = here.run(&["job", "prune", "--older-than", "0", "--from-now-on"]);
-    assert!(said(&pruned).contains("from now on those older than 0 days are"), "{}", said(&pruned));
+    assert!(said(&pruned).contains("the executor forgets them after 0 days"), "{}", said(&pruned));
     assert_eq!(here.data(&["job", "list", "-o", "name"]).lines().count(), 1);
     assert_eq!(here.json(&["doctor"])["jobsKeptDays"], 0);
 }
