@@ -4,10 +4,10 @@
 //! and after. Then, for each of them, the same world is brought to a crash just there, its executor is
 //! dropped, and another one takes over. Afterwards outside and record must be what they are without a crash.
 
-use crate::{Audit, Fault, Hold, NEXT, VirtualClock, World, act, create, lock, reconfigure};
+use crate::{Audit, Ending, Fault, Hold, NEXT, VirtualClock, World, act, create, lock, reconfigure};
 use async_trait::async_trait;
-use engine::{Aim, Control, JobInfo, Request};
-use provider_core::{Action, CrashPoint, Error, JobState, Result, ServiceName, Size};
+use engine::{Aim, Control, JobInfo, Request, Terms};
+use provider_core::{Action, ActionKind, CrashPoint, Error, JobState, Result, ServiceName, Size};
 use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -115,34 +115,37 @@ pub struct Case {
     pub request: fn() -> Request,
     /// What goes wrong besides.
     pub faults: fn(&World),
+    /// Whether a job follows that undoes it when it fails.
+    pub undo: bool,
 }
 
 /// Every action that providers of virtual machines take part in. A new one is one line.
 #[rustfmt::skip]
 pub const CASES: &[Case] = &[
-    Case { name: "create", spec: "db, replica, web", before: || vec![], request: three, faults: none },
-    Case { name: "create, requests lost", spec: "db, web", before: || vec![], request: two, faults: lost },
-    Case { name: "create, requests refused", spec: "db, web", before: || vec![], request: two, faults: refused },
-    Case { name: "stop", spec: "db, replica, web", before: || vec![three()], request: stop, faults: none },
-    Case { name: "start", spec: "db, replica, web", before: || vec![three(), stop()], request: start, faults: none },
-    Case { name: "scale out", spec: "db, db", before: || vec![one()], request: scale_out, faults: none },
-    Case { name: "scale in", spec: "db, web, web", before: || vec![create("c", 1, 0, 2)], request: || without("web-2"), faults: none },
-    Case { name: "scale in, requests lost", spec: "db, db", before: || vec![create("c", 2, 0, 0)], request: || without("db-2"), faults: lost },
-    Case { name: "resize, one by one", spec: "db, replica", before: || vec![create("c", 1, 1, 0)], request: || resize("db", Some(2048), None), faults: none },
-    Case { name: "resize, disks grown", spec: "db", before: || vec![one()], request: || resize("db", None, Some(40)), faults: none },
-    Case { name: "resize, all at once", spec: "db, web, web", before: || vec![create("c", 1, 0, 2)], request: || resize("web", Some(2048), None), faults: none },
-    Case { name: "restart", spec: "db, replica, web", before: || vec![three()], request: || act("c", Action::RestartClusters), faults: none },
-    Case { name: "update-env", spec: "db, replica, web", before: || vec![three()], request: || reconfigure("c", Aim::Env, json!({"env": {"users": 20}})), faults: none },
-    Case { name: "upgrade", spec: "db, web", before: || vec![two()], request: upgrade, faults: none },
-    Case { name: "rollback", spec: "db, replica", before: || vec![create("c", 1, 1, 0), upgrade()], request: || act("c", Action::RollbackCluster { revision: None }), faults: none },
-    Case { name: "recover, instance lost", spec: "db, web", before: || vec![two()], request: recover, faults: |world| world.lose("db-1") },
-    Case { name: "recover, instance off", spec: "db, web", before: || vec![two()], request: recover, faults: |world| world.switch_off("db-1") },
-    Case { name: "recover, service dead", spec: "db, web", before: || vec![two()], request: recover, faults: |world| world.pilot.kill("web-1") },
-    Case { name: "run", spec: "db, web", before: || vec![two()], request: backup, faults: none },
-    Case { name: "attach-key", spec: "db, web", before: || vec![two()], request: attach, faults: none },
-    Case { name: "detach-key", spec: "db, web", before: || vec![two(), attach()], request: || act("c", Action::DetachKeyPairs { keys: vec![KEY_PAIR.into()] }), faults: none },
-    Case { name: "delete", spec: "db, replica, web", before: || vec![three()], request: delete, faults: none },
-    Case { name: "cease", spec: "db", before: || vec![one()], request: || act("c", Action::CeaseClusters), faults: none },
+    Case { name: "create", spec: "db, replica, web", before: || vec![], request: three, faults: none, undo: false },
+    Case { name: "create, requests lost", spec: "db, web", before: || vec![], request: two, faults: lost, undo: false },
+    Case { name: "create, requests refused", spec: "db, web", before: || vec![], request: two, faults: refused, undo: false },
+    Case { name: "stop", spec: "db, replica, web", before: || vec![three()], request: stop, faults: none, undo: false },
+    Case { name: "start", spec: "db, replica, web", before: || vec![three(), stop()], request: start, faults: none, undo: false },
+    Case { name: "scale out", spec: "db, db", before: || vec![one()], request: scale_out, faults: none, undo: false },
+    Case { name: "scale in", spec: "db, web, web", before: || vec![create("c", 1, 0, 2)], request: || without("web-2"), faults: none, undo: false },
+    Case { name: "scale in, requests lost", spec: "db, db", before: || vec![create("c", 2, 0, 0)], request: || without("db-2"), faults: lost, undo: false },
+    Case { name: "resize, one by one", spec: "db, replica", before: || vec![create("c", 1, 1, 0)], request: || resize("db", Some(2048), None), faults: none, undo: false },
+    Case { name: "resize, disks grown", spec: "db", before: || vec![one()], request: || resize("db", None, Some(40)), faults: none, undo: false },
+    Case { name: "resize, all at once", spec: "db, web, web", before: || vec![create("c", 1, 0, 2)], request: || resize("web", Some(2048), None), faults: none, undo: false },
+    Case { name: "restart", spec: "db, replica, web", before: || vec![three()], request: || act("c", Action::RestartClusters), faults: none, undo: false },
+    Case { name: "update-env", spec: "db, replica, web", before: || vec![three()], request: || reconfigure("c", Aim::Env, json!({"env": {"users": 20}})), faults: none, undo: false },
+    Case { name: "upgrade", spec: "db, web", before: || vec![two()], request: upgrade, faults: none, undo: false },
+    Case { name: "upgrade, undone", spec: "db, web", before: || vec![two()], request: upgrade, faults: fails, undo: true },
+    Case { name: "rollback", spec: "db, replica", before: || vec![create("c", 1, 1, 0), upgrade()], request: || act("c", Action::RollbackCluster { revision: None }), faults: none, undo: false },
+    Case { name: "recover, instance lost", spec: "db, web", before: || vec![two()], request: recover, faults: |world| world.lose("db-1"), undo: false },
+    Case { name: "recover, instance off", spec: "db, web", before: || vec![two()], request: recover, faults: |world| world.switch_off("db-1"), undo: false },
+    Case { name: "recover, service dead", spec: "db, web", before: || vec![two()], request: recover, faults: |world| world.pilot.kill("web-1"), undo: false },
+    Case { name: "run", spec: "db, web", before: || vec![two()], request: backup, faults: none, undo: false },
+    Case { name: "attach-key", spec: "db, web", before: || vec![two()], request: attach, faults: none, undo: false },
+    Case { name: "detach-key", spec: "db, web", before: || vec![two(), attach()], request: || act("c", Action::DetachKeyPairs { keys: vec![KEY_PAIR.into()] }), faults: none, undo: false },
+    Case { name: "delete", spec: "db, replica, web", before: || vec![three()], request: delete, faults: none, undo: false },
+    Case { name: "cease", spec: "db", before: || vec![one()], request: || act("c", Action::CeaseClusters), faults: none, undo: false },
 ];
 
 const KEY_PAIR: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFT+sTMZ someone";
@@ -204,6 +207,11 @@ fn backup() -> Request {
 }
 
 fn none(_: &World) {}
+
+/// The upgrade of a database fails once.
+fn fails(world: &World) {
+    world.pilot.end("db upgrade", 1..=1, Ending::Exit(1, "it can't read its data"));
+}
 
 /// Every kind of request is lost once before and once after it is carried out.
 fn lost(world: &World) {
@@ -308,7 +316,7 @@ impl<'a> Trial<'a> {
         let begin = Instant::now();
         let world = World::new()?;
         for request in (case.before)() {
-            let ended = carry_out(&world, &request, &[])?;
+            let ended = carry_out(&world, &request, Terms::default(), &[])?;
             if ended.state != JobState::Succeeded {
                 let why = format!("`{}` can't begin: {:?} came to {ended:?}", case.name, ended.action);
                 return Err(Error::bug(why));
@@ -353,7 +361,10 @@ impl<'a> Trial<'a> {
 
 /// One world in which the action was carried out, over crashes.
 struct Run {
+    /// The last one, which no other follows.
     job: JobInfo,
+    /// All, the newest first, and how they ended.
+    jobs: Vec<(ActionKind, JobState)>,
     crashes: usize,
     counts: Counts,
     audit: Audit,
@@ -396,13 +407,18 @@ impl Run {
         let world = world.copy()?;
         (case.faults)(&world);
         let before = world.requests();
-        let job = carry_out(&world, request, crashes)?;
+        let terms = Terms { undo: case.undo, ..Terms::default() };
+        let job = carry_out(&world, request, terms, crashes)?;
         let seen = world.crash.seen();
         let requests = (world.requests() - before) as u64;
         let counts = Counts { seen, commits: world.commits(), requests };
         let crashes = world.crash.happened();
-        let audit = world.live(async |control| Audit::of(&world, control, &job).await);
-        Ok(Self { job, crashes, counts, audit: audit.expect("no crash is planned")? })
+        let found = world.live(async |control| {
+            let jobs = control.store.jobs(None).await?.into_iter().map(|job| (job.action, job.state));
+            Ok((jobs.collect(), Audit::of(&world, control, &job).await?))
+        });
+        let (jobs, audit) = found.expect("no crash is planned")?;
+        Ok(Self { job, jobs, crashes, counts, audit })
     }
 
     /// Whatever differs from what it should be.
@@ -415,6 +431,7 @@ impl Run {
         };
         let Audit { applied, cluster, ran, .. } = &self.audit;
         expect(self.job.state == JobState::Succeeded, format!("the job ended {:?}", self.job));
+        expect(self.jobs == smooth.jobs, format!("the jobs are {:?}", self.jobs));
         expect(self.job.fold == smooth.job.fold, format!("it came to {:?}", self.job.fold));
         expect(*applied == smooth.audit.applied, format!("{applied:?} were applied"));
         expect(*cluster == smooth.audit.cluster, format!("the cluster is on record as {cluster:?}"));
@@ -424,8 +441,9 @@ impl Run {
     }
 }
 
-/// Lets executors crash and follow one another until the request is done, and gives the job that did it.
-fn carry_out(world: &World, request: &Request, crashes: &[usize]) -> Result<JobInfo> {
+/// Lets executors crash and follow one another until the request is done, with what follows from it, and gives the job
+/// that did it: the last one.
+fn carry_out(world: &World, request: &Request, terms: Terms, crashes: &[usize]) -> Result<JobInfo> {
     // The newest one. A purge leaves fewer than there were.
     let newest = async |control: &Control| {
         Ok::<_, Error>(control.store.jobs(None).await?.into_iter().next().map(|job| job.id))
@@ -436,7 +454,7 @@ fn carry_out(world: &World, request: &Request, crashes: &[usize]) -> Result<JobI
         let ended = world.live(async |control| {
             // A request whose acceptance crashed is made again, as its sender would.
             if newest(control).await? == earlier {
-                control.submit(request).await?;
+                control.submit_on(request, terms).await?;
             }
             world.execute(control, &Notify::new()).await?;
             let mut jobs = control.store.jobs(None).await?;

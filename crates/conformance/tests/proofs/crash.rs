@@ -32,6 +32,7 @@ fn a_cloud_that_ignores_tokens_is_found_out() {
         before: Vec::new,
         request: || create("c", 1, 0, 1),
         faults: |world: &World| world.cloud.forget_tokens(),
+        undo: false,
     };
     let mut trial = Trial::new(&case).unwrap();
     let launched = trial.boundaries().iter().position(|place| place == "after reply").unwrap();

@@ -20,7 +20,8 @@ const STEP: usize = 16;
 
 #[test]
 fn a_machine_that_vanishes_is_not_waited_for_and_comes_back_or_goes() {
-    let is_smooth = |name: &str| !name.contains("requests") && !name.starts_with("recover");
+    let is_smooth =
+        |name: &str| !name.contains("requests") && !name.contains("undone") && !name.starts_with("recover");
     thread::scope(|scope| {
         for case in CASES.iter().filter(|case| is_smooth(case.name)) {
             scope.spawn(|| lose_in_its_middle(case));

@@ -72,7 +72,7 @@ fn what_a_service_prints_is_printed_and_its_failure_is_one() {
 fn a_service_that_died_is_seen_and_brought_back() {
     let here = cluster_of(2);
     let health = || here.json(&["cluster", "list"])[0]["health"]["state"].clone();
-    assert_eq!(health(), "healthy");
+    until("the first health checks have passed", || health() == "healthy");
     let idle = here.run(&["cluster", "recover", "one"]);
     assert_success(&idle);
     assert!(said(&idle).contains("done      nothing to do for one"), "{}", said(&idle));

@@ -82,7 +82,8 @@ fn detached_is_the_jobs_id_and_watching_it_ends_with_the_job() {
     let watched = watcher.wait_with_output().unwrap();
     assert_success(&watched);
     assert!(said(&watched).contains("layer     1/"), "{}", said(&watched));
-    assert!(said(&watched).contains("done      1/1 node healthy in "), "{}", said(&watched));
+    // Nobody waits for the first health check of a new cluster, so it may be counted or not.
+    assert!(said(&watched).contains("/1 node healthy in "), "{}", said(&watched));
 }
 
 #[test]

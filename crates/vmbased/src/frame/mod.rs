@@ -19,7 +19,9 @@ mod version;
 
 use layers::{attach_keys, await_healthy, detach_keys, forced, push_metadata};
 use nodes::{NodeView, restored, those, wanted};
-use provider_core::{Action, ActionKind, Change, Error, Facts, Layer, Plan, Result, ServiceName};
+use provider_core::{
+    Action, ActionKind, Change, ClusterStatus, Error, Facts, Layer, Plan, Result, ServiceName,
+};
 use services::{restarts, run_service, services};
 
 /// The actions that there are frames for: all.
@@ -117,8 +119,10 @@ fn refuse_unless(
     }
     let unfit: Vec<_> = unfit.iter().map(|node| format!("`{}`", node.id)).collect();
     let message = format!("{}: not in service: {}", attempt(change), unfit.join(", "));
-    Err(Error::conflict(message)
-        .hint(format!("bring them back first with `pitrix cluster recover {}`", change.before.spec.name)))
+    // What is stopped, or was never completed, is not recovered.
+    let verb = if change.before.status == ClusterStatus::Active { "recover" } else { "start" };
+    let name = &change.before.spec.name;
+    Err(Error::conflict(message).hint(format!("bring them back first with `pitrix cluster {verb} {name}`")))
 }
 
 fn refuse_shortfalls(change: &Change, facts: &Facts) -> Result<()> {

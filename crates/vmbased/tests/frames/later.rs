@@ -613,4 +613,7 @@ fn what_agents_must_do_everywhere_waits_until_all_are_in_service() {
     assert!(plan(&change(&cluster, &resize(&cluster, &cpu(2))), facts()).is_ok());
     let [create, stop] = [CREATE, STOP].map(|action| plan(&change(&cluster, &action), facts()));
     assert!(create.is_ok() && stop.is_ok());
+    carry_out(&mut cluster, &STOP, facts());
+    let error = plan(&change(&cluster, &Action::RestartClusters), facts()).unwrap_err();
+    assert_eq!(error.hint_text(), Some("bring them back first with `pitrix cluster start grid-a`"));
 }
