@@ -62,11 +62,33 @@ pub(crate) fn run(mut options: Options) -> Result<()> {
 /// Builds and unpacks whatever a cluster consists of, unless it is there.
 pub(crate) fn prepare(workspace: &Workspace) -> Result<Programs, NotHere> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        return Err(NotHere("helm and kubectl come as programs for Linux on x86_64".to_owned()));
+        return Err(NotHere(NO_CLIENTS.to_owned()));
     }
     let _lock = programs::lock(workspace).map_err(NotHere)?;
     Programs::ensure(workspace).map_err(NotHere)
 }
+
+/// The path of a variable that tests and benches read, and of the program that it names.
+pub(crate) type Program = (&'static str, PathBuf);
+
+/// helm and kubectl, unpacked unless they are there; those that the variables name already stay.
+pub(crate) fn clients(workspace: &Workspace) -> Result<Vec<Program>, NotHere> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return Err(NotHere(NO_CLIENTS.to_owned()));
+    }
+    let _lock = programs::lock(workspace).map_err(NotHere)?;
+    let programs = Programs::clients(workspace).map_err(NotHere)?;
+    let program = |(name, program)| {
+        let given = std::env::var_os(name).map(PathBuf::from);
+        (name, given.unwrap_or_else(|| programs.bin.join(program)))
+    };
+    Ok(CLIENTS.map(program).to_vec())
+}
+
+/// The variables that name the clients.
+const CLIENTS: [(&str, &str); 2] = [("PITRIX_HELM", "helm"), ("PITRIX_KUBECTL", "kubectl")];
+
+const NO_CLIENTS: &str = "helm and kubectl come as programs for Linux on x86_64";
 
 /// A cluster to test on: one of our own, which ends with this, or one that we were given.
 pub(crate) struct Cluster {
@@ -100,13 +122,10 @@ fn one_more_cluster(workspace: &Workspace, programs: &Programs, name: &str) -> R
     let own = if given.is_some() { Run::only_registry(dir) } else { Run::new(dir) };
     let mut cluster = Cluster { own, given, guard: None, variables: Vec::new() };
     cluster.guard = Some(cluster.own.up(programs, Life::Ours)?);
-    let program = |name: &str| programs.bin.join(name).to_string_lossy().into_owned();
+    let program = |(name, program)| (name, programs.bin.join(program).to_string_lossy().into_owned());
     let kubeconfig = cluster.kubeconfig("admin");
-    cluster.variables = vec![
-        ("PITRIX_HELM", program("helm")),
-        ("PITRIX_KUBECTL", program("kubectl")),
-        (TEST_REGISTRY, cluster.own.registry()?),
-    ];
+    cluster.variables = CLIENTS.map(program).to_vec();
+    cluster.variables.push((TEST_REGISTRY, cluster.own.registry()?));
     cluster.variables.retain(|(name, _)| std::env::var_os(name).is_none());
     cluster.variables.push((TEST_KUBECONFIG, kubeconfig));
     Ok(cluster)

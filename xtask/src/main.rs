@@ -71,7 +71,12 @@ const VERBS: &[Verb] = &[
         about: "install each chart with helm and with Pitrix, and compare; `--every N`, `--only TEXT`, `--table FILE`",
         run: kube::run,
     },
-    Verb { name: "bench", options: "[NAME] [--json]", about: "run one benchmark or all", run: bench::run },
+    Verb {
+        name: "bench",
+        options: "[NAME] [--json]",
+        about: "run one benchmark or all; `charts DIR` takes public charts, too",
+        run: bench::run,
+    },
 ];
 
 fn main() -> ExitCode {

@@ -23,6 +23,9 @@ const SHORT: usize = 64;
 /// What keeping one value for Tera costs: it stays until the session ends.
 const KEEP: usize = 8;
 
+/// Steps for compiling a text of `tpl`, besides those for its length.
+const COMPILE: usize = 1000;
+
 mod ranges;
 
 thread_local! {
@@ -403,6 +406,7 @@ impl Inner {
         if let Some(program) = self.compiled.borrow().get(text) {
             return Ok(Rc::clone(program));
         }
+        self.runtime.spend(COMPILE)?;
         let functions = &self.program.functions;
         let mut set = Set::default();
         let refused = |error: Error| {

@@ -88,7 +88,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { steps: 20_000_000, output_bytes: 256 << 20, value_bytes: 64 << 20, depth: 1000 }
+        Limits { steps: 10_000_000, output_bytes: 64 << 20, value_bytes: 16 << 20, depth: 1000 }
     }
 }
 

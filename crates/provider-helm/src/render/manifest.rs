@@ -134,18 +134,29 @@ pub const INSTALL_ORDER: [&str; 38] = [
     "ValidatingWebhookConfiguration",
 ];
 
+/// What a chart may render to: more than the record of a release can hold, packed as it is.
+const MAX_BYTES: usize = 10 << 20;
+/// Objects that a chart may render to.
+const MAX_OBJECTS: usize = 10_000;
+
 /// The manifests and hooks in `files`, rendered text by path, each in install order.
 ///
 /// # Errors
-/// `Invalid` when a document is no YAML or no object.
+/// `Invalid` when a document is no YAML or no object, and when there is too much of them.
 pub(super) fn sort(files: &BTreeMap<String, String>) -> Result<(Vec<Manifest>, Vec<Hook>)> {
     let (mut manifests, mut hooks) = (Vec::new(), Vec::new());
+    let at_most = |count: usize, limit: usize, what: &str| match count > limit {
+        true => Err(Error::invalid(format!("the chart gives too much: at most {limit} {what} are allowed"))),
+        false => Ok(()),
+    };
+    at_most(files.values().map(String::len).sum(), MAX_BYTES, "bytes")?;
     for (path, text) in files {
         let is_partial = path.rsplit('/').next().unwrap_or(path).starts_with('_');
         if is_partial || text.trim().is_empty() {
             continue;
         }
         for text in split(text) {
+            at_most(manifests.len() + hooks.len() + 1, MAX_OBJECTS, "objects")?;
             read(path, text, &mut manifests, &mut hooks)?;
         }
     }

@@ -1,5 +1,7 @@
 //! `values.schema.json`: what a chart demands of its values.
 
+mod branches;
+
 use crate::chart::Chart;
 use provider_core::{Error, Result};
 use serde_json::Value;
@@ -52,6 +54,7 @@ fn collect(chart: &Chart, values: &Value, findings: &mut Vec<String>) {
 fn validate(schema: &[u8], values: &Value) -> Result<Vec<String>, String> {
     let mut schema: Value = serde_json::from_slice(schema).map_err(|e| e.to_string())?;
     prepare(&mut schema);
+    branches::check(&schema)?;
     let validator = jsonschema::options().build(&schema).map_err(|e| shorten(&e.to_string()))?;
     Ok(validator
         .iter_errors(values)

@@ -51,7 +51,7 @@ impl<'t> Search<'t> {
 fn search<'a>(call: &Call<'a>) -> Result<Search<'a>, FunctionError> {
     let (pattern, text) = (call.string(0)?, call.bytes(1)?);
     // Steps for compiling, and for going through the text once.
-    call.spend(pattern.len() * 4 + text.len() / 16)?;
+    call.spend(500 + pattern.len() * 8 + text.len() / 16)?;
     let failed = |reason: &str| {
         let reason = format!("error parsing regexp: {reason}");
         // Only these report the error, all others panic with it.
