@@ -30,14 +30,14 @@ fn a_machine_that_vanishes_is_not_waited_for_and_comes_back_or_goes() {
 }
 
 fn lose_in_its_middle(case: &Case) {
-    let boundaries = Trial::new(case).unwrap().boundaries().len();
+    let boundaries = Trial::new(case).expect("the case can begin").boundaries().len();
     let base = world();
     for request in (case.before)() {
         run(&base, &request, JobState::Succeeded);
     }
     let request = (case.request)();
     for at in (STEP / 2..boundaries).step_by(STEP) {
-        let world = base.copy().unwrap();
+        let world = base.copy().expect("a world can be copied");
         let cloud = world.cloud.clone();
         world.crash.harm(at, move || {
             let all = cloud.instances();

@@ -57,7 +57,7 @@ pub(super) fn parse(request: &ParseRequest<'_>) -> Result<ParsedCluster> {
         };
         let release =
             render::Release { name: name.clone(), namespace: namespace.to_owned(), revision, is_upgrade };
-        render_for_parsing(request, &chart, release, &values, &seed, &lookups)
+        render_for_parsing(request, &chart, &release, &values, &seed, &lookups)
     };
     let made = match render(request.existing.is_some()) {
         // An upgrade may miss what nobody has looked up yet, and not say what the chart comes to without.
@@ -82,7 +82,7 @@ pub(super) fn parse(request: &ParseRequest<'_>) -> Result<ParsedCluster> {
 fn render_for_parsing(
     request: &ParseRequest<'_>,
     chart: &Chart,
-    release: render::Release,
+    release: &render::Release,
     values: &Values,
     seed: &Secret,
     lookups: &Lookups,
