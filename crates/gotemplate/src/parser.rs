@@ -1,5 +1,6 @@
 //! Reads a template as Go's `text/template/parse` does, with its messages.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ast::{Arm, Command, List, Node, Operand, Pipe, Term};
@@ -13,8 +14,8 @@ use crate::source::Source;
 pub(crate) struct Parsed {
     /// What is outside of all definitions.
     pub(crate) main: List,
-    /// The definitions, in the order they end.
-    pub(crate) definitions: Vec<(Arc<str>, List)>,
+    /// The definitions, of which each name has one.
+    pub(crate) definitions: BTreeMap<Arc<str>, List>,
 }
 
 /// How deep blocks may be nested; Tera reads 40 and the templates are outermost.
@@ -36,7 +37,7 @@ pub(crate) fn parse(source: &Source, known: &dyn Fn(&str) -> bool) -> Result<Par
         ranges: 0,
         blocks: 0,
         parens: 0,
-        definitions: Vec::new(),
+        definitions: BTreeMap::new(),
     };
     match parser.source() {
         Ok(main) => Ok(Parsed { main, definitions: parser.definitions }),
@@ -67,7 +68,7 @@ struct Parser<'a> {
     ranges: usize,
     blocks: usize,
     parens: usize,
-    definitions: Vec<(Arc<str>, List)>,
+    definitions: BTreeMap<Arc<str>, List>,
 }
 
 impl<'a> Parser<'a> {
@@ -260,11 +261,13 @@ impl<'a> Parser<'a> {
         }
         self.variables = variables;
         self.ranges = ranges;
-        match self.definitions.iter_mut().find(|(known, _)| known == name) {
-            Some((_, known)) if is_empty(known) => *known = body,
+        match self.definitions.get_mut(name) {
+            Some(known) if is_empty(known) => *known = body,
             Some(_) if is_empty(&body) => {}
             Some(_) => return Err((format!("template: multiple definition of template {name:?}"), offset)),
-            None => self.definitions.push((Arc::clone(name), body)),
+            None => {
+                self.definitions.insert(Arc::clone(name), body);
+            }
         }
         Ok(())
     }
