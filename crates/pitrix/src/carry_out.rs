@@ -50,8 +50,10 @@ pub(crate) async fn carry_out(
     } else {
         say_output(site, screen, &work, after).await?;
     }
+    // Where there are no agents the provider would be asked, which has waited until all was well.
+    let has_agents = cluster.spec.roles.values().any(|role| role.agent_installed);
     let health = match work.info.state {
-        JobState::Succeeded => health::ask_one(site, &cluster).await,
+        JobState::Succeeded if has_agents => health::ask_one(site, &cluster).await,
         _ => None,
     };
     let mut ended = conclude(screen, &work, took, &cluster, health.as_ref());
