@@ -1,10 +1,11 @@
 //! `values.schema.json`: what a chart demands of its values.
 
-mod branches;
+mod ways;
 
 use crate::chart::Chart;
 use provider_core::{Error, Result};
 use serde_json::Value;
+use std::{panic::resume_unwind, thread};
 
 /// Findings that one error lists; more are counted.
 const MAX_FINDINGS: usize = 50;
@@ -54,16 +55,23 @@ fn collect(chart: &Chart, values: &Value, findings: &mut Vec<String>) {
 fn validate(schema: &[u8], values: &Value) -> Result<Vec<String>, String> {
     let mut schema: Value = serde_json::from_slice(schema).map_err(|e| e.to_string())?;
     prepare(&mut schema);
-    branches::check(&schema)?;
-    let validator = jsonschema::options().build(&schema).map_err(|e| shorten(&e.to_string()))?;
-    Ok(validator
-        .iter_errors(values)
-        .map(|error| {
-            let path = error.instance_path().as_str();
-            let path = if path.is_empty() { "/" } else { path };
-            shorten(&format!("`{path}`: {error}"))
-        })
-        .collect())
+    ways::check(&schema)?;
+    let find = || {
+        let validator = jsonschema::options().build(&schema).map_err(|e| shorten(&e.to_string()))?;
+        Ok(validator.iter_errors(values).map(|error| finding(&error)).collect())
+    };
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("schema".to_owned()).stack_size(ways::STACK);
+        let thread =
+            thread.spawn_scoped(scope, find).map_err(|e| format!("can't start a thread for it: {e}"))?;
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+fn finding(error: &jsonschema::ValidationError<'_>) -> String {
+    let path = error.instance_path().as_str();
+    let path = if path.is_empty() { "/" } else { path };
+    shorten(&format!("`{path}`: {error}"))
 }
 
 /// Makes a schema do without the network: what it refers to there demands nothing. A schema of no draft in particular
