@@ -6,7 +6,7 @@ use crate::{
     release::{self, Release, Revision},
 };
 use futures_util::{StreamExt, future::BoxFuture, stream};
-use provider_core::{Error, Look, Result};
+use provider_core::{Error, ErrorKind, Look, Result};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::{
@@ -159,6 +159,17 @@ impl Session {
     /// The path of the Secrets of releases.
     pub fn secrets_path(&self) -> String {
         format!("/api/v1/namespaces/{}/secrets", self.namespace())
+    }
+
+    /// Whether the namespace is there; whoever may not look is told so by what comes next.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub async fn has_namespace(&self) -> Result<bool> {
+        match self.api().get(&format!("/api/v1/namespaces/{}", self.namespace())).await {
+            Err(error) if error.kind() == ErrorKind::Unauthorized => Ok(true),
+            found => Ok(found?.is_some()),
+        }
     }
 
     /// The revisions of a release, the oldest first; their documents are not read.

@@ -91,7 +91,11 @@ impl ClaimRelease {
         let mut secret = release::secret(&release, now, token.as_str())?;
         secret["metadata"]["annotations"][crate::provider::CLUSTER] = session.cx.cluster().id.as_str().into();
         secret["metadata"]["annotations"][crate::provider::DEPLOYMENT] = session.deployment.as_str().into();
+        if self.basis == Basis::Install && Findings::of(session.cx.facts())?.new_namespace {
+            make_namespace(session).await?;
+        }
         let mut created = session.api().create(&session.secrets_path(), &secret).await;
+        // It was there when this was planned.
         if matches!(&created, Err(error) if error.kind() == ErrorKind::NotFound) {
             make_namespace(session).await?;
             created = session.api().create(&session.secrets_path(), &secret).await;

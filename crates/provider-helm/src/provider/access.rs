@@ -134,13 +134,17 @@ fn needed(findings: &Findings, wanted: &Wanted<'_>) -> BTreeSet<Right> {
     for definition in &findings.definitions {
         need(&["create", "patch"], &definition.resource, None);
     }
+    let core = |kind: &str, plural: &str, namespaced| Resource {
+        api_version: "v1".into(),
+        kind: kind.into(),
+        plural: plural.into(),
+        namespaced,
+    };
+    if findings.new_namespace {
+        need(&["create"], &core("Namespace", "namespaces", false), None);
+    }
     if findings.basis.is_some() {
-        let secrets = Resource {
-            api_version: "v1".into(),
-            kind: "Secret".into(),
-            plural: "secrets".into(),
-            namespaced: true,
-        };
+        let secrets = core("Secret", "secrets", true);
         need(&["create", "get", "list", "patch"], &secrets, Some(&findings.namespace));
     }
     needed
@@ -194,7 +198,7 @@ pub(super) async fn quotas(
     wanted: &Wanted<'_>,
 ) -> Result<Vec<Shortfall>> {
     let news: Vec<_> = wanted.iter().filter(|(found, _)| found.create).collect();
-    if news.is_empty() {
+    if news.is_empty() || findings.new_namespace {
         return Ok(Vec::new());
     }
     let path = format!("/api/v1/namespaces/{}/resourcequotas", findings.namespace);

@@ -34,8 +34,7 @@ pub(super) async fn check(session: &Session, change: &Change) -> Result<Facts> {
     let mut check = Check::begin(session, change).await?;
     match &change.action {
         _ if adopted(change).is_some() => check.adopt().await?,
-        Action::CreateCluster => check.render(true).await?,
-        Action::StartClusters if change.before.status == ClusterStatus::Pending => check.render(true).await?,
+        _ if is_installation(change) => check.render(true).await?,
         Action::UpgradeCluster { .. } | Action::UpdateClusterEnv => check.render(false).await?,
         Action::RollbackCluster { .. } => check.roll_back().await?,
         Action::DeleteClusters { .. } | Action::CeaseClusters => check.delete().await?,
@@ -44,6 +43,15 @@ pub(super) async fn check(session: &Session, change: &Change) -> Result<Facts> {
         _ => check.present().await?,
     }
     check.finish()
+}
+
+/// Whether a release is to be made for the first time.
+fn is_installation(change: &Change) -> bool {
+    match change.action {
+        Action::CreateCluster => adopted(change).is_none(),
+        Action::StartClusters => change.before.status == ClusterStatus::Pending,
+        _ => false,
+    }
 }
 
 /// The revision of a release that is to be taken over, where that is what a change is.
@@ -87,12 +95,20 @@ impl<'a> Check<'a> {
     async fn begin(session: &'a Session, change: &'a Change) -> Result<Self> {
         let release = change.after.name.clone();
         let api = session.api();
-        let (discovery, version, known) =
-            try_join3(Discovery::run(api), api.version(), session.revisions(&release)).await?;
+        let known = async {
+            // Nothing is in a namespace that is not there.
+            if is_installation(change) && !session.has_namespace().await? {
+                return Ok((true, Vec::new()));
+            }
+            Ok((false, session.revisions(&release).await?))
+        };
+        let (discovery, version, (new_namespace, known)) =
+            try_join3(Discovery::run(api), api.version(), known).await?;
         let findings = Findings {
             wait_s: wait_s(&session.cx.runtime.labels)?,
             release,
             namespace: session.namespace().to_owned(),
+            new_namespace,
             cluster: Some(change.before.id.clone()),
             app: Some(change.after.app.clone()),
             at: session.cx.clock.now(),

@@ -25,10 +25,11 @@ impl Check<'_> {
     ) -> Result<()> {
         let mut new: Vec<_> =
             wanted.iter_mut().map(|(found, _)| found).filter(|found| !was(&found.object)).collect();
+        new.iter_mut().for_each(|found| found.create = true);
+        new.retain(|found| self.findings.may_be_there(&found.object));
         let objects: Vec<_> = new.iter().map(|found| found.object.clone()).collect();
         let live = live(self.session.api(), &objects).await?;
         for (found, live) in new.iter_mut().zip(live) {
-            found.create = true;
             let Some(live) = live else { continue };
             match ownership::stranger(&live, &self.findings.release, &self.findings.namespace) {
                 None => found.create = false,

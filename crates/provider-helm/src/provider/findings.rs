@@ -58,6 +58,9 @@ pub struct Findings {
     pub release: String,
     /// Its namespace.
     pub namespace: String,
+    /// Whether the namespace is to be made, because it is not there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub new_namespace: bool,
     /// The cluster on record.
     pub cluster: Option<ClusterId>,
     /// The chart.
@@ -187,6 +190,11 @@ impl Findings {
             at: self.at,
             lookups,
         })
+    }
+
+    /// Whether an object may be there already.
+    pub(super) fn may_be_there(&self, object: &ObjectRef) -> bool {
+        !self.new_namespace || object.namespace.as_ref() != Some(&self.namespace)
     }
 
     /// The hooks of an event, in the order in which they run.

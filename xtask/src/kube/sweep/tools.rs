@@ -109,6 +109,7 @@ impl Tool {
                 };
                 arguments.extend(["--namespace", release, "--wait", "--timeout", HELM_TIMEOUT]);
                 if step == Step::Install {
+                    arguments.push("--create-namespace");
                     arguments.extend(values);
                 }
                 work.programs.helm(&work.home, &arguments).quiet_env("KUBECONFIG", work.kubeconfig)

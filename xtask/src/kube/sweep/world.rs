@@ -57,15 +57,11 @@ impl<'a> World<'a> {
         self.programs.kubectl(self.admin.as_ref(), arguments).quiet_env("KUBECACHEDIR", &self.cache)
     }
 
-    /// Makes a fresh namespace for `case` and remembers what there is.
+    /// Sees to it that there is no namespace for `case`, and remembers what there is.
     pub(super) fn begin(&mut self, case: &Case) -> Result<()> {
         let namespace = &case.release;
         let gone = ["delete", "namespace", namespace, "--ignore-not-found", "--wait=true", "--timeout=90s"];
         self.kubectl(&gone).answer()?;
-        self.kubectl(&["create", "namespace", namespace]).answer()?;
-        // Without it no pod is admitted.
-        let ready = ["--namespace", namespace, "wait", "serviceaccount/default", "--for=create"];
-        self.kubectl(&ready).answer()?;
         self.before = objects::keys(&self.list(&self.kinds)?)?;
         self.requests()?;
         Ok(())
@@ -98,8 +94,9 @@ impl<'a> World<'a> {
         let left = self.look(case)?;
         let is_gate = |key: &&String| GATES.iter().any(|gate| key.starts_with(gate));
         self.delete(left.0.keys().filter(is_gate))?;
+        let namespace = format!("Namespace/{}", case.release);
         let elsewhere = left.0.keys().filter(|key| objects::target(key).1 != Some(&case.release));
-        self.delete(elsewhere.filter(|key| !is_gate(key)))?;
+        self.delete(elsewhere.filter(|key| !is_gate(key) && **key != namespace))?;
         self.kubectl(&["delete", "namespace", &case.release, "--ignore-not-found", "--wait=false"])
             .answer()?;
         Ok(())

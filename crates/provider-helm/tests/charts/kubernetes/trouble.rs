@@ -138,6 +138,24 @@ async fn missing_rights_are_named_all_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_make_the_namespace_is_told_so_before_anything_changes() {
+    let (Some(office), Some(mut world)) = (World::new("office"), World::new("no-place")) else { return };
+    office.witness.kubectl(&["create", "namespace", office.namespace()]).unwrap();
+    office.witness.kubectl(&["create", "serviceaccount", "clerk"]).unwrap();
+    let subject = format!("--serviceaccount={}:clerk", office.namespace());
+    let binding = ["create", "clusterrolebinding", office.namespace(), "--clusterrole=edit", &subject];
+    office.witness.kubectl(&binding).unwrap();
+    world.use_token(office.witness.kubectl(&["create", "token", "clerk"]).unwrap().trim());
+    let control = world.control().await;
+    world.push(&control, "1.0.0", &chart("1.0.0", &[])).await;
+    let error = control.submit(&create("shop", "1.0.0", json!({}))).await.err().unwrap();
+    let why = "rights: the credential may not create namespaces in the whole cluster";
+    assert!(error.to_string().contains(why), "{error} {:?}", error.causes());
+    office.witness.kubectl(&["delete", "clusterrolebinding", office.namespace()]).unwrap();
+    office.clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_field_of_another_manager_is_named_and_ends_the_release() {
     let Some(world) = World::new("conflict") else { return };
     let control = world.control().await;
