@@ -2,7 +2,8 @@
 //! when there is nothing to do.
 //!
 //! Who holds the lock is the executor. It listens on a socket; to connect is to wake it, and its greeting says
-//! that it has seen whatever was accepted before. The pid file is for people.
+//! that it has seen whatever was accepted before. After that it says a byte whenever it has written something down.
+//! The pid file is for people.
 
 mod serve;
 mod summon;

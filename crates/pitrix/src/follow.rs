@@ -9,11 +9,11 @@ use crate::{
     site::Site,
 };
 use engine::{EventFilter, EventKind};
-use provider_core::{Error, JobId};
+use provider_core::{Error, JobId, Timestamp};
 use std::{io, time::Duration};
 use tokio::{select, signal::ctrl_c};
 
-/// How often to look for events: no delay that a person sees.
+/// How often to look for events, and to draw, when the executor says nothing.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// How many events to read at a time.
@@ -29,7 +29,7 @@ const DEATHS: u32 = 3;
 /// result; what it came to is on record.
 pub(crate) async fn follow(site: &Site, screen: &Screen, job: &JobId, after: u64) -> Outcome<Duration> {
     let plan = site.store().job_work(job).await?.plan;
-    let mut view = View { screen, progress: Progress::new(&plan), drawn: 0, frame: 0 };
+    let mut view = View { screen, progress: Progress::new(&plan), drawn: 0, at: Timestamp::default() };
     let left = {
         let followed = to_the_end(site, &mut view, job, after);
         select! {
@@ -80,18 +80,21 @@ async fn to_the_end(site: &Site, view: &mut View<'_>, job: &JobId, mut after: u6
             line = Some(summon(&site.dir).await?);
         }
         select! {
-            () = gone(&mut line) => {
-                line = None;
-                deaths += 1;
+            is_there = heard(&mut line) => {
+                if !is_there {
+                    line = None;
+                    deaths += 1;
+                }
             }
             () = site.control.clock.sleep(LOOK_AGAIN) => {}
         }
     }
 }
 
-async fn gone(line: &mut Option<Line>) {
+/// Waits for news from the executor: whether it is there.
+async fn heard(line: &mut Option<Line>) -> bool {
     match line {
-        Some(line) => line.lost().await,
+        Some(line) => line.hear().await,
         None => std::future::pending().await,
     }
 }
@@ -114,7 +117,11 @@ pub(crate) async fn until_followed(
                 line = Some(summon(&site.dir).await?);
             }
             select! {
-                () = gone(&mut line) => line = None,
+                is_there = heard(&mut line) => {
+                    if !is_there {
+                        line = None;
+                    }
+                }
                 () = site.control.clock.sleep(LOOK_AGAIN) => {}
             }
         }
@@ -148,7 +155,8 @@ struct View<'a> {
     progress: Progress,
     /// How many lines of the tree are on the terminal.
     drawn: usize,
-    frame: usize,
+    /// When they were drawn.
+    at: Timestamp,
 }
 
 impl View<'_> {
@@ -160,18 +168,18 @@ impl View<'_> {
     }
 
     fn draw(&mut self, site: &Site) {
-        if !self.screen.is_live {
+        let now = site.now();
+        // News may come faster than anybody can read.
+        if !self.screen.is_live || now.since(self.at) < LOOK_AGAIN {
             return;
         }
+        self.at = now;
         let size = rustix::termios::tcgetwinsize(io::stderr());
         let (width, height) = match size {
             Ok(size) if size.ws_col > 0 => (size.ws_col.into(), size.ws_row.into()),
             _ => (80, 24),
         };
-        self.frame += 1;
-        // The spinner turns slower than events are looked for.
-        let tree =
-            self.progress.tree(self.screen, site.now(), self.frame / 2, width - 1, usize::max(height, 4) - 2);
+        let tree = self.progress.tree(self.screen, now, width - 1, usize::max(height, 4) - 2);
         self.screen.talk(&format!("{}{tree}", self.to_top()));
         self.drawn = tree.lines().count();
     }

@@ -10,6 +10,8 @@ const FINISHED_SHOWN: usize = 3;
 const TASKS_SHOWN: usize = 6;
 
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+/// How long each of them stays.
+const SPIN_MS: i64 = 100;
 
 /// How far a job is.
 pub(crate) struct Progress {
@@ -165,16 +167,9 @@ impl Progress {
         self.layers.get(layer as usize).map_or("", |layer| &layer.name)
     }
 
-    /// The tree: at most `height` lines of at most `width` characters. `frame` turns the spinner.
-    pub(crate) fn tree(
-        &self,
-        screen: &Screen,
-        now: Timestamp,
-        frame: usize,
-        width: usize,
-        height: usize,
-    ) -> String {
-        let mut lines = self.lines(now, frame);
+    /// The tree: at most `height` lines of at most `width` characters.
+    pub(crate) fn tree(&self, screen: &Screen, now: Timestamp, width: usize, height: usize) -> String {
+        let mut lines = self.lines(now);
         if lines.len() > height {
             lines.drain(..lines.len() - height);
         }
@@ -187,8 +182,8 @@ impl Progress {
         text
     }
 
-    fn lines(&self, now: Timestamp, frame: usize) -> Vec<(Tone, String)> {
-        let spinner = SPINNER[frame % SPINNER.len()];
+    fn lines(&self, now: Timestamp) -> Vec<(Tone, String)> {
+        let spinner = SPINNER[usize::try_from(now.0 / SPIN_MS).unwrap_or(0) % SPINNER.len()];
         let Some(current) = self.current else {
             return vec![(Tone::Busy, format!("{spinner} waiting for the executor"))];
         };

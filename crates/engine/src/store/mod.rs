@@ -48,7 +48,7 @@ use std::{
     },
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::JoinSet,
 };
 use writer::{Boxed, Op, Work, Writer};
@@ -97,6 +97,7 @@ struct Inner {
     packages: app::Packages,
     readers: Readers,
     queue: mpsc::Sender<Op>,
+    news: watch::Receiver<()>,
     /// The writer; it ends with the store.
     writer: JoinSet<()>,
 }
@@ -109,10 +110,17 @@ impl Store {
     pub async fn open(options: Options) -> Result<Self> {
         let opened = open::open(&options).await?;
         let (queue, queued) = mpsc::channel(QUEUE);
+        let (told, news) = watch::channel(());
         let mut writer = JoinSet::new();
         writer.spawn(
-            Writer { db: opened.writer, queue: queued, clock: options.clock.clone(), crash: options.crash }
-                .run(),
+            Writer {
+                db: opened.writer,
+                queue: queued,
+                clock: options.clock.clone(),
+                crash: options.crash,
+                news: told,
+            }
+            .run(),
         );
         Ok(Self(Arc::new(Inner {
             deployment: opened.deployment,
@@ -121,6 +129,7 @@ impl Store {
             packages: app::Packages::default(),
             readers: Readers::new(opened.connect),
             queue,
+            news,
             writer,
         })))
     }
@@ -128,6 +137,11 @@ impl Store {
     /// This installation.
     pub fn deployment(&self) -> &DeploymentId {
         &self.0.deployment
+    }
+
+    /// Changes whenever this process has made something durable; what others write, it does not tell.
+    pub fn news(&self) -> watch::Receiver<()> {
+        self.0.news.clone()
     }
 
     /// Makes the caller the only executor: whoever had the right to write for jobs has lost it.

@@ -7,7 +7,7 @@ use super::{
 use provider_core::{Clock, CrashPoint, Error, Result};
 use sqlx::{Connection, SqliteConnection};
 use std::{future::Future, pin::Pin, sync::Arc};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// How many operations one commit takes at most.
 const MOST: usize = 512;
@@ -39,6 +39,8 @@ pub(super) struct Writer {
     pub(super) queue: mpsc::Receiver<Op>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) crash: Arc<dyn CrashPoint>,
+    /// Is sent to after each commit.
+    pub(super) news: watch::Sender<()>,
 }
 
 impl Writer {
@@ -63,6 +65,7 @@ impl Writer {
         if result.is_ok() && verdicts.iter().any(Result::is_ok) {
             result = commit(&mut self.db, &*self.crash).await;
             if result.is_ok() {
+                self.news.send_replace(());
                 return Ok(());
             }
         }

@@ -3,7 +3,7 @@
 use super::{Hello, Post, summon::greet};
 use crate::{
     exit::{Exit, Outcome},
-    site::{Providers, Site},
+    site::{MachineClock, Providers, Site},
 };
 use engine::{Executor, Settings};
 use provider_core::{Clock, Error, ErrorKind, Result};
@@ -17,15 +17,18 @@ use std::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::UnixListener,
+    net::{UnixListener, UnixStream},
     select,
     signal::unix::{SignalKind, signal},
-    sync::Notify,
+    sync::{Notify, watch},
     task::JoinSet,
 };
 
 /// How long an executor stays when it has nothing to do. Starting one costs more than keeping it so long.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// How long after it has said that there is news an executor does not say so again.
+const BREATH: Duration = Duration::from_millis(10);
 
 /// How long to wait before looking again whether the executor before has gone.
 const HANDOVER: Duration = Duration::from_millis(20);
@@ -66,7 +69,7 @@ async fn take_post(post: &Post) -> Result<Option<File>> {
         if greet(post).await.is_ok() {
             return Ok(None);
         }
-        crate::site::MachineClock.sleep(HANDOVER).await;
+        MachineClock.sleep(HANDOVER).await;
     }
 }
 
@@ -87,7 +90,7 @@ async fn hold_post(dir: &Path, post: &Post, providers: Providers) -> Result<Stri
         let listener = listen(post)?;
         let ended = select! {
             ended = executor.run(&wake, IDLE) => Some(ended),
-            () = answer(&listener, &wake, &hello) => None,
+            () = answer(&listener, &wake, &hello, site.store().news()) => None,
             _ = terminate.recv() => None,
         };
         // From here on nobody is told that this executor is there.
@@ -132,23 +135,34 @@ fn listen(post: &Post) -> Result<UnixListener> {
     bind().map_err(|e| broken(post, "listening on executor.sock", &e))
 }
 
-/// Greets whoever connects and holds the connection until the other side ends it. Never returns.
-async fn answer(listener: &UnixListener, wake: &Notify, hello: &Hello) {
+/// Greets whoever connects and says when there is news, until the other side ends the connection. Never returns.
+async fn answer(listener: &UnixListener, wake: &Notify, hello: &Hello, news: watch::Receiver<()>) {
     let greeting = serde_json::to_string(hello).expect("plain data has a JSON form") + "\n";
     let mut connections = JoinSet::new();
     loop {
         select! {
-            Ok((mut stream, _)) = listener.accept() => {
+            Ok((stream, _)) = listener.accept() => {
+                let news = news.clone();
                 wake.notify_one();
-                let greeting = greeting.clone();
-                connections.spawn(async move {
-                    let mut byte = [0];
-                    if stream.write_all(greeting.as_bytes()).await.is_ok() {
-                        let _ = stream.read(&mut byte).await;
-                    }
-                });
+                connections.spawn(converse(stream, greeting.clone(), news));
             }
             Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+/// Returns when the other side has gone.
+async fn converse(mut stream: UnixStream, greeting: String, mut news: watch::Receiver<()>) {
+    let mut byte = [0];
+    let mut say = greeting.as_bytes();
+    while stream.write_all(say).await.is_ok() {
+        say = b"\n";
+        select! {
+            _ = stream.read(&mut byte) => return,
+            changed = async {
+                MachineClock.sleep(BREATH).await;
+                news.changed().await
+            } => if changed.is_err() { return },
         }
     }
 }

@@ -36,11 +36,11 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Returns when the executor has gone. May be dropped at any point.
-    pub(crate) async fn lost(&mut self) {
-        let mut byte = [0];
-        // It says nothing after its greeting, so whatever comes is the end.
-        let _ = self.stream.read(&mut byte).await;
+    /// Waits until the executor has written something down, or has gone: whether it is there. May be dropped at any
+    /// point.
+    pub(crate) async fn hear(&mut self) -> bool {
+        let mut bytes = [0; 64];
+        matches!(self.stream.read(&mut bytes).await, Ok(1..))
     }
 }
 

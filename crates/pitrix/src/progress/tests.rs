@@ -101,8 +101,7 @@ fn a_pipe_gets_a_line_for_whatever_happens() {
 #[test]
 fn a_terminal_gets_a_tree_that_fits_it() {
     let (progress, _) = fold(half_way());
-    let tree =
-        |width, height| progress.tree(&Screen::plain(Format::Table), Timestamp(12_000), 0, width, height);
+    let tree = |width, height| progress.tree(&Screen::plain(Format::Table), Timestamp(12_000), width, height);
     assert_snapshot!(tree(80, 20), @r"
     ✓ create volumes  2/2  4.0 s
     ⠋ run instances   0/2  5.0 s

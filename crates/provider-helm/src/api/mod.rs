@@ -1,5 +1,6 @@
 //! The Kubernetes API, as far as releases need it: objects as JSON, one request for each function.
 
+mod connection;
 mod discovery;
 mod error;
 mod object;
@@ -11,10 +12,7 @@ pub use watch::{Seen, Shelf, Watches};
 
 use error::{classify, reading};
 use http::{Method, Request};
-use kube::{
-    Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
-};
+use kube::Client;
 use provider_core::{Error, ErrorKind, Look, Result};
 use serde_json::{Value, json};
 
@@ -48,31 +46,7 @@ impl Api {
     /// # Errors
     /// `Unauthorized` or `Invalid` when the kubeconfig can't be used.
     pub async fn connect(cx: &Look) -> Result<Self> {
-        let text = cx.credential.field("kubeconfig")?;
-        let kubeconfig = Kubeconfig::from_yaml(text.expose())
-            .map_err(|e| Error::invalid("reading the kubeconfig").because(first_line(&e.to_string())))?;
-        check_verification(&kubeconfig)?;
-        let context = Some(cx.runtime.endpoint.clone()).filter(|context| !context.is_empty());
-        check_login(&kubeconfig, context.as_deref())?;
-        let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
-        let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|e| {
-            Error::invalid("using the kubeconfig")
-                .caused_by(&e)
-                .hint("files that it names must be there; `kubectl config view --flatten` puts them into it")
-        })?;
-        // Watches are open for minutes without a word.
-        config.read_timeout = None;
-        let agent = concat!("pitrix/", env!("CARGO_PKG_VERSION"));
-        config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(agent)));
-        let namespace = match cx.runtime.zone.as_str() {
-            "" => config.default_namespace.clone(),
-            zone => zone.to_owned(),
-        };
-        // A program that the kubeconfig names for logging in runs here, and takes its time.
-        let connected = tokio::task::spawn_blocking(move || Client::try_from(config)).await;
-        let client = connected
-            .map_err(|e| Error::bug("connecting to the cluster").caused_by(&e))?
-            .map_err(|e| classify("connecting to the cluster", &e))?;
+        let (client, namespace) = connection::open(cx).await?;
         Ok(Self { client, namespace })
     }
 
@@ -271,83 +245,4 @@ fn is_not_found(error: &kube::Error) -> bool {
 
 fn last_part(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
-}
-
-/// Errors of a YAML reader quote the text, and this one holds secrets: only their first line is shown.
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
-}
-
-/// A kubeconfig that turns off the verification of certificates is refused.
-/// Of the ways to log in that Kubernetes itself has given up, those are refused that need something of a cloud. A token
-/// that the kubeconfig has already is taken.
-fn check_login(kubeconfig: &Kubeconfig, context: Option<&str>) -> Result<()> {
-    let context = context.or(kubeconfig.current_context.as_deref());
-    let context = kubeconfig.contexts.iter().find(|named| Some(named.name.as_str()) == context);
-    let user = context.and_then(|named| named.context.as_ref()?.user.as_deref());
-    let user = kubeconfig.auth_infos.iter().find(|named| Some(named.name.as_str()) == user);
-    let Some((user, provider)) =
-        user.and_then(|named| Some((&named.name, named.auth_info.as_ref()?.auth_provider.as_ref()?)))
-    else {
-        return Ok(());
-    };
-    let has = |key: &str| provider.config.contains_key(key);
-    let hint = match provider.name.as_str() {
-        "oidc" => return Ok(()),
-        "gcp" if has("id-token") || has("cmd-path") => return Ok(()),
-        "gcp" => {
-            "`gcloud container clusters get-credentials` writes one that logs in with a program (`exec`)"
-        }
-        "azure" => "`kubelogin convert-kubeconfig` makes it one that logs in with a program (`exec`)",
-        _ => "have one written that logs in with a program (`exec`), a token or a certificate",
-    };
-    let way = format!("the auth provider `{}`, which Kubernetes itself has given up", provider.name);
-    Err(Error::unsupported(format!("the kubeconfig's user `{user}` logs in with {way}")).hint(hint))
-}
-
-fn check_verification(kubeconfig: &Kubeconfig) -> Result<()> {
-    let insecure = kubeconfig.clusters.iter().find(|named| {
-        named.cluster.as_ref().is_some_and(|cluster| cluster.insecure_skip_tls_verify == Some(true))
-    });
-    match insecure {
-        None => Ok(()),
-        Some(named) => Err(Error::invalid(format!(
-            "the kubeconfig turns the verification of certificates off for cluster `{}`",
-            named.name
-        ))
-        .hint("remove `insecure-skip-tls-verify` and give `certificate-authority-data`")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ways_to_log_in_that_nobody_has_any_more_are_refused_with_the_way_out() {
-        let check = |user: &str, want: &str| {
-            let text = format!(
-                "current-context: a\ncontexts:\n- {{name: a, context: {{cluster: c, user: u}}}}\n- {{name: b, context: {{cluster: c, user: v}}}}\nusers:\n- {{name: u, user: {user}}}\n- {{name: v, user: {{auth-provider: {{name: own}}}}}}\n"
-            );
-            let kubeconfig = Kubeconfig::from_yaml(&text).unwrap();
-            let found = match check_login(&kubeconfig, None) {
-                Ok(()) => "taken".to_owned(),
-                Err(error) => error.to_string(),
-            };
-            assert_eq!(found.replace(", which Kubernetes itself has given up", ""), want, "{user}");
-            assert!(check_login(&kubeconfig, Some("b")).is_err(), "the context decides");
-        };
-        check("{token: t}", "taken");
-        check("{exec: {command: aws}}", "taken");
-        check("{auth-provider: {name: oidc, config: {id-token: t}}}", "taken");
-        check("{auth-provider: {name: gcp, config: {cmd-path: gcloud}}}", "taken");
-        check(
-            "{auth-provider: {name: gcp}}",
-            "the kubeconfig's user `u` logs in with the auth provider `gcp`",
-        );
-        check(
-            "{auth-provider: {name: azure}}",
-            "the kubeconfig's user `u` logs in with the auth provider `azure`",
-        );
-    }
 }

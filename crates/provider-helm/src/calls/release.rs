@@ -71,6 +71,10 @@ impl CloudCall for ClaimRelease {
 
 impl ClaimRelease {
     async fn claim(&self, session: &Session, token: &Token) -> Result<()> {
+        // First, because the server takes a moment to know it: it holds up what comes too early.
+        if self.basis == Basis::Install && Findings::of(session.cx.facts())?.new_namespace {
+            make_namespace(session).await?;
+        }
         let mut release = self.make(session).await?;
         let now = session.cx.clock.now();
         release.info.last_deployed = rfc3339(now);
@@ -91,9 +95,6 @@ impl ClaimRelease {
         let mut secret = release::secret(&release, now, token.as_str())?;
         secret["metadata"]["annotations"][crate::provider::CLUSTER] = session.cx.cluster().id.as_str().into();
         secret["metadata"]["annotations"][crate::provider::DEPLOYMENT] = session.deployment.as_str().into();
-        if self.basis == Basis::Install && Findings::of(session.cx.facts())?.new_namespace {
-            make_namespace(session).await?;
-        }
         let mut created = session.api().create(&session.secrets_path(), &secret).await;
         // It was there when this was planned.
         if matches!(&created, Err(error) if error.kind() == ErrorKind::NotFound) {

@@ -36,12 +36,16 @@ pub(super) struct Answer {
 
 impl Client {
     pub(super) fn new() -> Result<Self> {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        // Else the first request of each connection waits for the server's word on the handshake.
+        http.set_nodelay(true);
         let connector = HttpsConnectorBuilder::new()
             .with_native_roots()
             .map_err(|e| Error::unsupported("the machine has no certificates to trust").caused_by(&e))?
             .https_or_http()
             .enable_http1()
-            .build();
+            .wrap_connector(http);
         Ok(Self(Hyper::builder(TokioExecutor::new()).build(connector)))
     }
 
