@@ -18,7 +18,7 @@ use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -98,8 +98,8 @@ fn sizes(program: &Path) -> Vec<Value> {
 fn follow(here: &Installation) -> Value {
     let past = here.data(&["events", "-o", "name"]).lines().count();
     let mut follower = here.command(&["events", "--follow", "-o", "name"]);
-    let mut follower = follower.stdout(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let mut follower = Follower(follower.stdout(Stdio::piped()).spawn().unwrap());
+    let lines = BufReader::new(follower.0.stdout.take().unwrap()).lines();
     let reader = thread::spawn(move || {
         let seen = lines.map_while(Result::ok).filter_map(|line| Some((line.parse::<u64>().ok()?, now_ms())));
         seen.collect::<HashMap<_, _>>()
@@ -107,16 +107,25 @@ fn follow(here: &Installation) -> Value {
     for n in 0..CLUSTERS {
         let name = format!("more-{n}");
         here.data(&["cluster", "create", &name, "--app", "tiny@1.0.0"]);
-        here.data(&["cluster", "delete", &name]);
+        here.data(&["cluster", "delete", &name, "--yes"]);
     }
     // The last ones have to be seen, too.
     thread::sleep(Duration::from_millis(500));
-    follower.kill().unwrap();
-    follower.wait().unwrap();
+    drop(follower);
     let seen = reader.join().unwrap();
     let new = events(here).into_iter().skip(past);
     let delays: Vec<_> = new.map(|event| seen[&event.seq] - event.at.0 as f64).collect();
     json!({ "events": delays.len(), "p50_ms": at(&delays, 0.5), "p99_ms": at(&delays, 0.99) })
+}
+
+/// It goes also when the bench fails.
+struct Follower(Child);
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// All events, as the store has them.
