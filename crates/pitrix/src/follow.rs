@@ -80,23 +80,22 @@ async fn to_the_end(site: &Site, view: &mut View<'_>, job: &JobId, mut after: u6
             line = Some(summon(&site.dir).await?);
         }
         select! {
-            is_there = heard(&mut line) => {
-                if !is_there {
-                    line = None;
-                    deaths += 1;
-                }
-            }
+            is_there = heard(&mut line) => deaths += u32::from(!is_there),
             () = site.control.clock.sleep(LOOK_AGAIN) => {}
         }
     }
 }
 
-/// Waits for news from the executor: whether it is there.
+/// Waits for news from the executor: whether it is there. One that has gone leaves no line.
 async fn heard(line: &mut Option<Line>) -> bool {
-    match line {
+    let is_there = match line {
         Some(line) => line.hear().await,
         None => std::future::pending().await,
+    };
+    if !is_there {
+        *line = None;
     }
+    is_there
 }
 
 /// Waits until what is to follow `job` has become jobs or was given up, and gives the events that say so, from the
@@ -117,11 +116,7 @@ pub(crate) async fn until_followed(
                 line = Some(summon(&site.dir).await?);
             }
             select! {
-                is_there = heard(&mut line) => {
-                    if !is_there {
-                        line = None;
-                    }
-                }
+                _ = heard(&mut line) => {}
                 () = site.control.clock.sleep(LOOK_AGAIN) => {}
             }
         }

@@ -27,6 +27,7 @@ pub(super) fn check(schema: &Value) -> Result<(), String> {
         depth: 0,
         levels: 0,
         is_circular: false,
+        claims_standard: false,
     };
     ways.name(schema, true);
     let reach = ways.everywhere(schema);
@@ -47,6 +48,8 @@ pub(super) fn check(schema: &Value) -> Result<(), String> {
 
 /// Keywords whose schemas see the same value.
 const SAME_VALUE: [&str; 7] = ["allOf", "anyOf", "oneOf", "not", "if", "then", "else"];
+/// Where the schemas of schemas are, which the validator has.
+const STANDARD: &str = "://json-schema.org/";
 const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
 
 /// What one value meets.
@@ -81,6 +84,8 @@ struct Ways<'a> {
     /// Of all that is known.
     levels: usize,
     is_circular: bool,
+    /// Whether a schema in it says that it has an address of the standard's.
+    claims_standard: bool,
 }
 
 impl<'a> Ways<'a> {
@@ -93,6 +98,7 @@ impl<'a> Ways<'a> {
         if !is_root && (text("$id").is_some() || text("id").is_some()) {
             self.resources.push(schema);
         }
+        self.claims_standard |= ["$id", "id"].into_iter().filter_map(text).any(|id| id.contains(STANDARD));
         let anchors = ["$anchor", "$dynamicAnchor"].into_iter().filter_map(text);
         let ids = ["$id", "id"].into_iter().filter_map(text).filter_map(|id| Some(id.split_once('#')?.1));
         self.anchors.extend(anchors.chain(ids).map(|name| (name, schema)));
@@ -125,7 +131,10 @@ impl<'a> Ways<'a> {
     }
 
     fn referred(&mut self, reference: &'a str) -> Reach {
-        let fragment = reference.split_once('#').map_or("", |(_, fragment)| fragment);
+        let (address, fragment) = reference.split_once('#').unwrap_or((reference, ""));
+        if address.contains(STANDARD) && !self.claims_standard {
+            return Reach::REFERENCE;
+        }
         let fragment = percent_decode_str(fragment).decode_utf8_lossy();
         if let Some(known) = self.known.get(&fragment) {
             self.is_circular |= known.is_none();
@@ -199,6 +208,16 @@ mod tests {
             ("too many levels", chain(20_000, &inner), "levels of schemas"),
             ("tree", tree, ""),
             ("itself", json!({ "$ref": "#" }), "lead back"),
+            (
+                "itself, called the standard's",
+                json!({ "$id": "http://json-schema.org/a", "$ref": "http://json-schema.org/a" }),
+                "lead back",
+            ),
+            (
+                "schema of schemas",
+                json!({ "allOf": [{ "$ref": "https://json-schema.org/draft/2020-12/schema" }] }),
+                "",
+            ),
             (
                 "circle",
                 json!({ "$ref": "#/a", "a": { "allOf": [{ "$ref": "#/b" }] }, "b": { "not": to_a } }),
