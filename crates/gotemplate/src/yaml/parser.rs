@@ -52,6 +52,10 @@ enum Place {
     BlockOrIndentless,
 }
 
+fn fail(context: Option<Mark>, problem: &str, at: Mark) -> Error {
+    Error::at(Stage::Parse, at, context.unwrap_or_default(), problem)
+}
+
 /// Turns tokens into events, on demand.
 #[derive(Debug)]
 pub(super) struct Parser<'a> {
@@ -125,20 +129,17 @@ impl<'a> Parser<'a> {
         self.node(place)
     }
 
-    fn fail(&mut self, context: Option<Mark>, problem: &str, token: &Spanned) -> Error {
-        Error::at(Stage::Parse, token.start, context.unwrap_or_default(), problem)
-    }
-
     fn document_start(&mut self, implicit: bool) -> Result<(Event, Mark), Error> {
         if !implicit {
             while self.scanner.peek()?.token == Token::DocumentEnd {
                 self.scanner.next()?;
             }
         }
-        let token = self.scanner.peek()?.clone();
+        let token = self.scanner.peek()?;
+        let start = token.start;
         if token.token == Token::StreamEnd {
             self.state = State::End;
-            return Ok((Event::StreamEnd, token.start));
+            return Ok((Event::StreamEnd, start));
         }
         let explicit =
             matches!(token.token, Token::Version(..) | Token::TagDirective { .. } | Token::DocumentStart);
@@ -146,35 +147,35 @@ impl<'a> Parser<'a> {
         self.states.push(State::DocumentEnd);
         if implicit && !explicit {
             self.state = State::BlockNode;
-            return Ok((Event::DocumentStart, token.start));
+            return Ok((Event::DocumentStart, start));
         }
-        let begin = self.scanner.peek()?.clone();
+        let begin = self.scanner.peek()?;
         if begin.token != Token::DocumentStart {
-            return Err(self.fail(None, "did not find expected <document start>", &begin));
+            return Err(fail(None, "did not find expected <document start>", begin.start));
         }
         self.scanner.next()?;
         self.state = State::DocumentContent;
-        Ok((Event::DocumentStart, token.start))
+        Ok((Event::DocumentStart, start))
     }
 
     fn directives(&mut self) -> Result<(), Error> {
         let mut version_seen = false;
         self.tag_prefixes.clear();
         loop {
-            let token = self.scanner.peek()?.clone();
+            let token = self.scanner.peek()?;
             match &token.token {
                 Token::Version(major, minor) => {
                     if version_seen {
-                        return Err(self.fail(None, "found duplicate %YAML directive", &token));
+                        return Err(fail(None, "found duplicate %YAML directive", token.start));
                     }
                     if (*major, *minor) != (1, 1) {
-                        return Err(self.fail(None, "found incompatible YAML document", &token));
+                        return Err(fail(None, "found incompatible YAML document", token.start));
                     }
                     version_seen = true;
                 }
                 Token::TagDirective { handle, prefix } => {
                     if self.tag_prefixes.iter().any(|(known, _)| known == handle) {
-                        return Err(self.fail(None, "found duplicate %TAG directive", &token));
+                        return Err(fail(None, "found duplicate %TAG directive", token.start));
                     }
                     self.tag_prefixes.push((handle.clone(), prefix.clone()));
                 }
@@ -217,26 +218,25 @@ impl<'a> Parser<'a> {
     }
 
     fn node(&mut self, place: Place) -> Result<(Event, Mark), Error> {
-        let first = self.scanner.peek()?.clone();
+        let first = self.scanner.peek()?;
+        let start = first.start;
         if let Token::Alias(name) = &first.token {
+            let name = name.clone();
             self.scanner.next()?;
             self.pop_state();
-            return Ok((Event::Alias(name.clone()), first.start));
+            return Ok((Event::Alias(name), start));
         }
-        let (anchor, tag) = self.properties(first.start)?;
-        let token = self.scanner.peek()?.clone();
-        let start = first.start;
+        let (anchor, tag) = self.properties(start)?;
+        if let Some((text, plain)) = self.scanner.next_scalar()? {
+            let implicit = (tag.is_empty() && plain) || tag == "!";
+            self.pop_state();
+            return Ok((Event::Scalar { text, tag, anchor, implicit }, start));
+        }
+        let token = self.scanner.peek()?;
         match &token.token {
             Token::BlockEntry if place == Place::BlockOrIndentless => {
                 self.state = State::IndentlessSequenceEntry;
                 Ok((Event::SequenceStart { anchor }, start))
-            }
-            Token::Scalar { text, plain } => {
-                let implicit = (tag.is_empty() && *plain) || tag == "!";
-                let text = text.clone();
-                self.scanner.next()?;
-                self.pop_state();
-                Ok((Event::Scalar { text, tag, anchor, implicit }, start))
             }
             Token::FlowSequenceStart => {
                 self.state = State::FlowSequenceFirstEntry;
@@ -259,7 +259,7 @@ impl<'a> Parser<'a> {
                 let implicit = tag.is_empty();
                 Ok((Event::Scalar { text: String::new(), tag, anchor, implicit }, start))
             }
-            _ => Err(self.fail(Some(start), "did not find expected node content", &token)),
+            _ => Err(fail(Some(start), "did not find expected node content", token.start)),
         }
     }
 
@@ -268,7 +268,7 @@ impl<'a> Parser<'a> {
         let (mut anchor, mut tag) = (None, String::new());
         let (mut anchored, mut tagged) = (false, false);
         loop {
-            let token = self.scanner.peek()?.clone();
+            let token = self.scanner.peek()?;
             match &token.token {
                 Token::Anchor(name) if !anchored => {
                     anchored = true;
@@ -281,7 +281,7 @@ impl<'a> Parser<'a> {
                     } else {
                         let known = self.tag_prefixes.iter().find(|(known, _)| known == handle);
                         let Some((_, prefix)) = known else {
-                            return Err(self.fail(Some(start), "found undefined tag handle", &token));
+                            return Err(fail(Some(start), "found undefined tag handle", token.start));
                         };
                         tag = format!("{prefix}{suffix}");
                     }
@@ -293,51 +293,49 @@ impl<'a> Parser<'a> {
     }
 
     fn begin_collection(&mut self) -> Result<(), Error> {
-        let token = self.scanner.next()?;
-        self.marks.push(token.start);
+        let start = self.scanner.next()?;
+        self.marks.push(start);
         Ok(())
     }
 
     fn end_collection(&mut self, event: Event) -> Result<(Event, Mark), Error> {
-        let token = self.scanner.next()?;
+        let start = self.scanner.next()?;
         self.pop_state();
         self.marks.pop();
-        Ok((event, token.start))
+        Ok((event, start))
     }
 
     fn block_sequence_entry(&mut self, first: bool) -> Result<(Event, Mark), Error> {
         if first {
             self.begin_collection()?;
         }
-        let token = self.scanner.peek()?.clone();
-        match token.token {
+        let &Spanned { ref token, start, end } = self.scanner.peek()?;
+        match token {
             Token::BlockEntry => {
                 self.scanner.next()?;
                 match self.scanner.peek()?.token {
-                    Token::BlockEntry | Token::BlockEnd => {
-                        Ok(self.empty(State::BlockSequenceEntry, token.end))
-                    }
+                    Token::BlockEntry | Token::BlockEnd => Ok(self.empty(State::BlockSequenceEntry, end)),
                     _ => self.node_then(State::BlockSequenceEntry, Place::Block),
                 }
             }
             Token::BlockEnd => self.end_collection(Event::SequenceEnd),
             _ => {
                 let context = self.marks.pop();
-                Err(self.fail(context, "did not find expected '-' indicator", &token))
+                Err(fail(context, "did not find expected '-' indicator", start))
             }
         }
     }
 
     fn indentless_sequence_entry(&mut self) -> Result<(Event, Mark), Error> {
-        let token = self.scanner.peek()?.clone();
-        if token.token != Token::BlockEntry {
+        let &Spanned { ref token, start, end } = self.scanner.peek()?;
+        if *token != Token::BlockEntry {
             self.pop_state();
-            return Ok((Event::SequenceEnd, token.start));
+            return Ok((Event::SequenceEnd, start));
         }
         self.scanner.next()?;
         match self.scanner.peek()?.token {
             Token::BlockEntry | Token::Key | Token::Value | Token::BlockEnd => {
-                Ok(self.empty(State::IndentlessSequenceEntry, token.end))
+                Ok(self.empty(State::IndentlessSequenceEntry, end))
             }
             _ => self.node_then(State::IndentlessSequenceEntry, Place::Block),
         }
@@ -347,13 +345,13 @@ impl<'a> Parser<'a> {
         if first {
             self.begin_collection()?;
         }
-        let token = self.scanner.peek()?.clone();
-        match token.token {
+        let &Spanned { ref token, start, end } = self.scanner.peek()?;
+        match token {
             Token::Key => {
                 self.scanner.next()?;
                 match self.scanner.peek()?.token {
                     Token::Key | Token::Value | Token::BlockEnd => {
-                        Ok(self.empty(State::BlockMappingValue, token.end))
+                        Ok(self.empty(State::BlockMappingValue, end))
                     }
                     _ => self.node_then(State::BlockMappingValue, Place::BlockOrIndentless),
                 }
@@ -361,35 +359,33 @@ impl<'a> Parser<'a> {
             Token::BlockEnd => self.end_collection(Event::MappingEnd),
             _ => {
                 let context = self.marks.pop();
-                Err(self.fail(context, "did not find expected key", &token))
+                Err(fail(context, "did not find expected key", start))
             }
         }
     }
 
     fn block_mapping_value(&mut self) -> Result<(Event, Mark), Error> {
-        let token = self.scanner.peek()?.clone();
-        if token.token != Token::Value {
-            return Ok(self.empty(State::BlockMappingKey, token.start));
+        let &Spanned { ref token, start, end } = self.scanner.peek()?;
+        if *token != Token::Value {
+            return Ok(self.empty(State::BlockMappingKey, start));
         }
         self.scanner.next()?;
         match self.scanner.peek()?.token {
-            Token::Key | Token::Value | Token::BlockEnd => Ok(self.empty(State::BlockMappingKey, token.end)),
+            Token::Key | Token::Value | Token::BlockEnd => Ok(self.empty(State::BlockMappingKey, end)),
             _ => self.node_then(State::BlockMappingKey, Place::BlockOrIndentless),
         }
     }
 
     /// Goes over the comma between two entries.
-    fn flow_separator(&mut self, first: bool, problem: &str) -> Result<Spanned, Error> {
-        let token = self.scanner.peek()?.clone();
-        if first {
-            return Ok(token);
+    fn flow_separator(&mut self, first: bool, problem: &str) -> Result<&Spanned, Error> {
+        if !first {
+            let token = self.scanner.peek()?;
+            if token.token != Token::FlowEntry {
+                return Err(fail(self.marks.pop(), problem, token.start));
+            }
+            self.scanner.next()?;
         }
-        if token.token != Token::FlowEntry {
-            let context = self.marks.pop();
-            return Err(self.fail(context, problem, &token));
-        }
-        self.scanner.next()?;
-        self.scanner.peek().cloned()
+        self.scanner.peek()
     }
 
     fn flow_sequence_entry(&mut self, first: bool) -> Result<(Event, Mark), Error> {
@@ -399,9 +395,9 @@ impl<'a> Parser<'a> {
         if self.scanner.peek()?.token != Token::FlowSequenceEnd {
             let token = self.flow_separator(first, "did not find expected ',' or ']'")?;
             if token.token == Token::Key {
-                self.scanner.next()?;
+                let start = self.scanner.next()?;
                 self.state = State::FlowPairKey;
-                return Ok((Event::MappingStart { anchor: None }, token.start));
+                return Ok((Event::MappingStart { anchor: None }, start));
             }
             if token.token != Token::FlowSequenceEnd {
                 return self.node_then(State::FlowSequenceEntry, Place::Flow);
@@ -411,24 +407,25 @@ impl<'a> Parser<'a> {
     }
 
     fn flow_pair_key(&mut self) -> Result<(Event, Mark), Error> {
-        let token = self.scanner.peek()?.clone();
-        if matches!(token.token, Token::Value | Token::FlowEntry | Token::FlowSequenceEnd) {
+        let &Spanned { ref token, end, .. } = self.scanner.peek()?;
+        if matches!(token, Token::Value | Token::FlowEntry | Token::FlowSequenceEnd) {
             self.scanner.next()?;
-            return Ok(self.empty(State::FlowPairValue, token.end));
+            return Ok(self.empty(State::FlowPairValue, end));
         }
         self.node_then(State::FlowPairValue, Place::Flow)
     }
 
     fn flow_pair_value(&mut self) -> Result<(Event, Mark), Error> {
-        let mut token = self.scanner.peek()?.clone();
+        let mut token = self.scanner.peek()?;
         if token.token == Token::Value {
             self.scanner.next()?;
-            token = self.scanner.peek()?.clone();
+            token = self.scanner.peek()?;
             if !matches!(token.token, Token::FlowEntry | Token::FlowSequenceEnd) {
                 return self.node_then(State::FlowPairEnd, Place::Flow);
             }
         }
-        Ok(self.empty(State::FlowPairEnd, token.start))
+        let start = token.start;
+        Ok(self.empty(State::FlowPairEnd, start))
     }
 
     fn flow_mapping_key(&mut self, first: bool) -> Result<(Event, Mark), Error> {
@@ -454,14 +451,15 @@ impl<'a> Parser<'a> {
     }
 
     fn flow_mapping_value(&mut self) -> Result<(Event, Mark), Error> {
-        let mut token = self.scanner.peek()?.clone();
+        let mut token = self.scanner.peek()?;
         if token.token == Token::Value {
             self.scanner.next()?;
-            token = self.scanner.peek()?.clone();
+            token = self.scanner.peek()?;
             if !matches!(token.token, Token::FlowEntry | Token::FlowMappingEnd) {
                 return self.node_then(State::FlowMappingKey, Place::Flow);
             }
         }
-        Ok(self.empty(State::FlowMappingKey, token.start))
+        let start = token.start;
+        Ok(self.empty(State::FlowMappingKey, start))
     }
 }

@@ -1,7 +1,7 @@
 //! Scalars, directives, anchors and tags: the tokens that are more than an indicator.
 
 use super::error::Error;
-use super::scanner::Scanner;
+use super::scanner::{Scanner, is_printable};
 use super::token::{Mark, Token};
 
 /// A line folding in progress: what came between two words.
@@ -32,6 +32,11 @@ impl Gap {
         }
         *self = Gap::default();
     }
+}
+
+/// Whether a byte is a character that names are made of, and that means nothing else in any scalar.
+fn is_word(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'-')
 }
 
 impl Scanner<'_> {
@@ -79,6 +84,7 @@ impl Scanner<'_> {
                 }
                 gap.close(&mut text);
                 self.read(&mut text);
+                text.push_str(self.skip_run(is_word));
             }
             if !(self.is_blank() || self.is_break()) {
                 break;
@@ -128,6 +134,7 @@ impl Scanner<'_> {
                     self.scan_escape(start, &mut text)?;
                 } else {
                     self.read(&mut text);
+                    text.push_str(self.skip_run(is_word));
                 }
             }
             if self.byte(0) == quote {
@@ -218,9 +225,7 @@ impl Scanner<'_> {
             self.skip();
         }
         if self.byte(0) == b'#' {
-            while !self.is_break_or_end() {
-                self.skip();
-            }
+            self.skip_to_break();
         }
         if !self.is_break_or_end() {
             return Err(self.error(start, "did not find expected comment or line break"));
@@ -250,6 +255,7 @@ impl Scanner<'_> {
             previous_blank = blank;
             while !self.is_break_or_end() {
                 self.read(&mut text);
+                text.push_str(self.skip_run(is_printable));
             }
             self.read_line(&mut first_break);
             self.scan_block_breaks(&mut indent, &mut more_breaks, start)?;
@@ -290,17 +296,10 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn is_word(&self) -> bool {
-        matches!(self.byte(0), b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'-')
-    }
-
     pub(super) fn scan_anchor(&mut self, alias: bool) -> Result<Token, Error> {
         let start = self.mark;
         self.skip();
-        let mut name = String::new();
-        while self.is_word() {
-            self.read(&mut name);
-        }
+        let name = self.skip_run(is_word).to_owned();
         let ends = self.is_blank_or_end(0)
             || matches!(self.byte(0), b'?' | b':' | b',' | b']' | b'}' | b'%' | b'@' | b'`');
         if name.is_empty() || !ends {
@@ -346,9 +345,7 @@ impl Scanner<'_> {
         }
         let mut handle = String::new();
         self.read(&mut handle);
-        while self.is_word() {
-            self.read(&mut handle);
-        }
+        handle.push_str(self.skip_run(is_word));
         if self.byte(0) == b'!' {
             self.read(&mut handle);
         } else if directive && handle != "!" {
@@ -370,7 +367,7 @@ impl Scanner<'_> {
                 };
                 uri.push((high * 16 + low) as u8);
                 (0..3).for_each(|_| self.skip());
-            } else if self.is_word() || (first != 0 && b";/?:@&=+$,.!~*'()[]".contains(&first)) {
+            } else if is_word(first) || (first != 0 && b";/?:@&=+$,.!~*'()[]".contains(&first)) {
                 uri.push(first);
                 self.skip();
             } else {
@@ -387,17 +384,14 @@ impl Scanner<'_> {
     pub(super) fn scan_directive(&mut self) -> Result<Token, Error> {
         let start = self.mark;
         self.skip();
-        let mut name = String::new();
-        while self.is_word() {
-            self.read(&mut name);
-        }
+        let name = self.skip_run(is_word);
         if name.is_empty() {
             return Err(self.error(start, "could not find expected directive name"));
         }
         if !self.is_blank_or_end(0) {
             return Err(self.error(start, "found unexpected non-alphabetical character"));
         }
-        let token = match name.as_str() {
+        let token = match name {
             "YAML" => {
                 self.skip_blanks();
                 let major = self.scan_version_number(start)?;
@@ -424,9 +418,7 @@ impl Scanner<'_> {
         };
         self.skip_blanks();
         if self.byte(0) == b'#' {
-            while !self.is_break_or_end() {
-                self.skip();
-            }
+            self.skip_to_break();
         }
         if !self.is_break_or_end() {
             return Err(self.error(start, "did not find expected comment or line break"));

@@ -4,7 +4,7 @@
 //! (on the same line, within 1024 characters), indentation opens and closes block collections, and flow collections
 //! ignore indentation altogether. Texts and lines of errors are those that users know from Helm.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::error::{Error, Stage};
 use super::token::{Mark, Spanned, Token};
@@ -44,7 +44,12 @@ pub(super) struct Scanner<'a> {
     pub(super) key_allowed: bool,
     keys: Vec<SimpleKey>,
     /// The keys that are possible, by the number of their first token.
-    keys_by_token: HashMap<usize, usize>,
+    keys_by_token: BTreeMap<usize, usize>,
+}
+
+/// Whether a byte is a character of ASCII that never ends a line.
+pub(super) fn is_printable(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
 }
 
 impl<'a> Scanner<'a> {
@@ -62,27 +67,42 @@ impl<'a> Scanner<'a> {
             indents: Vec::new(),
             key_allowed: true,
             keys: vec![SimpleKey::default()],
-            keys_by_token: HashMap::new(),
+            keys_by_token: BTreeMap::new(),
         }
     }
 
     /// The next token, which stays where it is.
     pub(super) fn peek(&mut self) -> Result<&Spanned, Error> {
+        self.first().map(|token| &*token)
+    }
+
+    fn first(&mut self) -> Result<&mut Spanned, Error> {
         self.fill()?;
         // The end of the stream is never taken, so there is always one.
         self.tokens
-            .front()
+            .front_mut()
             .ok_or_else(|| Error::at(Stage::Scan, self.mark, self.mark, "unexpected end of stream"))
     }
 
-    /// Takes the next token.
-    pub(super) fn next(&mut self) -> Result<Spanned, Error> {
-        let token = self.peek()?.clone();
+    /// Goes over the next token; says where it was.
+    pub(super) fn next(&mut self) -> Result<Mark, Error> {
+        let token = self.first()?;
+        let start = token.start;
         if token.token != Token::StreamEnd {
             self.tokens.pop_front();
             self.taken += 1;
         }
-        Ok(token)
+        Ok(start)
+    }
+
+    /// Takes the next token if it is a scalar: its text, and whether it is plain.
+    pub(super) fn next_scalar(&mut self) -> Result<Option<(String, bool)>, Error> {
+        let Token::Scalar { text, plain } = &mut self.first()?.token else {
+            return Ok(None);
+        };
+        let scalar = (std::mem::take(text), *plain);
+        self.next()?;
+        Ok(Some(scalar))
     }
 
     // Characters.
@@ -139,6 +159,24 @@ impl<'a> Scanner<'a> {
             self.position += self.width();
             self.mark.index += 1;
             self.mark.column += 1;
+        }
+    }
+
+    /// Goes over bytes of a kind, all of which have to be characters of ASCII on one line, and gives them.
+    pub(super) fn skip_run(&mut self, kind: impl Fn(u8) -> bool) -> &'a str {
+        let rest = self.text.get(self.position..).unwrap_or_default();
+        let width = rest.bytes().take_while(|&byte| kind(byte)).count();
+        self.position += width;
+        self.mark.index += width;
+        self.mark.column += width;
+        &rest[..width]
+    }
+
+    /// Goes to the end of the line.
+    pub(super) fn skip_to_break(&mut self) {
+        while !self.is_break_or_end() {
+            self.skip();
+            self.skip_run(is_printable);
         }
     }
 
@@ -313,15 +351,14 @@ impl<'a> Scanner<'a> {
     fn skip_to_token(&mut self) {
         loop {
             // A tab must not indent something that can be a key.
+            self.skip_run(|byte| byte == b' ');
             while self.byte(0) == b' '
                 || (self.byte(0) == b'\t' && (self.flow_level > 0 || !self.key_allowed))
             {
                 self.skip();
             }
             if self.byte(0) == b'#' {
-                while !self.is_break_or_end() {
-                    self.skip();
-                }
+                self.skip_to_break();
             }
             if !self.is_break() {
                 return;
@@ -437,6 +474,7 @@ impl<'a> Scanner<'a> {
                 return Err(self.error(key.mark, "could not find expected ':'"));
             }
             self.keys[index].possible = false;
+            self.keys_by_token.remove(&key.token_number);
             return Ok(false);
         }
         Ok(true)

@@ -85,8 +85,10 @@ impl Walk<'_> {
 
 /// Reads a file of at most `max` bytes.
 pub(super) fn read_file(path: &Path, max: u64) -> Result<Vec<u8>> {
-    let mut content = Vec::new();
     let file = fs::File::open(path).map_err(|e| failed(path, &e))?;
+    // So that a file comes in one piece.
+    let size = file.metadata().map_or(0, |it| it.len().min(max));
+    let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
     file.take(max + 1).read_to_end(&mut content).map_err(|e| failed(path, &e))?;
     if content.len() as u64 > max {
         return Err(Error::invalid(format!(
