@@ -132,7 +132,8 @@ impl Runtime {
             None => {
                 self.steps.set(0);
                 Err(FunctionError::Limit(format!(
-                    "the template takes more than {} steps: it may be an endless loop",
+                    "the template takes more than {} steps: it may be an endless loop, or make more keys or \
+                     password hashes than one render may",
                     self.limits.steps
                 )))
             }

@@ -60,8 +60,10 @@ impl Templates {
         sources: impl IntoIterator<Item = (N, T)>,
         functions: &Functions,
     ) -> Result<Templates, Error> {
+        let sources: Vec<_> = sources.into_iter().collect();
+        at_most(sources.iter().map(|(_, text)| text.as_ref().len()).sum(), MAX_BYTES, "bytes")?;
         let mut set = Set::default();
-        for (name, text) in sources {
+        for (name, text) in &sources {
             set.read(name.as_ref(), text.as_ref(), functions)?;
         }
         Ok(Templates(Arc::new(set.compile(functions)?)))
@@ -134,14 +136,11 @@ impl Session {
 #[derive(Default)]
 pub(crate) struct Set {
     defined: BTreeMap<Arc<str>, (Arc<Source>, List)>,
-    bytes: usize,
 }
 
 impl Set {
     /// Reads one more source.
     pub(crate) fn read(&mut self, name: &str, text: &str, functions: &Functions) -> Result<(), Error> {
-        self.bytes += text.len();
-        at_most(self.bytes, MAX_BYTES, "bytes")?;
         let source = Arc::new(Source { name: name.into(), text: text.into() });
         let Parsed { main, definitions } = parse(&source, &|name| functions.get(name).is_some())?;
         for (name, body) in definitions.into_iter().chain([(Arc::clone(&source.name), main)]) {

@@ -1,5 +1,7 @@
 //! Upper and lower case, and names in the styles of programming languages.
 
+use std::rc::Rc;
+
 use super::args::Answer;
 use crate::call::{Call, Entry, FunctionError};
 use crate::unicode;
@@ -16,10 +18,17 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::exact("upper", 1, upper),
 ];
 
-/// Maps the characters, of which each knows its predecessor (a blank before the first).
-fn mapped(call: &Call<'_>, map: impl Fn(char, char) -> char) -> Answer {
+/// The text of a call, paid for: each of its characters is looked up in tables.
+fn input(call: &Call<'_>) -> Result<Rc<str>, FunctionError> {
     let text = call.string(0)?;
     call.allocate(text.len())?;
+    call.spend(text.len() / 8)?;
+    Ok(text)
+}
+
+/// Maps the characters, of which each knows its predecessor (a blank before the first).
+fn mapped(call: &Call<'_>, map: impl Fn(char, char) -> char) -> Answer {
+    let text = input(call)?;
     let mut previous = ' ';
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
@@ -64,8 +73,7 @@ fn untitle(call: &mut Call<'_>) -> Answer {
 }
 
 fn swapcase(call: &mut Call<'_>) -> Answer {
-    let text = call.string(0)?;
-    call.allocate(text.len())?;
+    let text = input(call)?;
     let mut at_start = true;
     let swap = |character: char| {
         if unicode::is_upper(character) || unicode::is_title(character) {
@@ -88,9 +96,7 @@ fn is_connector(character: char) -> bool {
 }
 
 fn camelcase(call: &mut Call<'_>) -> Answer {
-    let text = call.string(0)?;
-    call.allocate(text.len())?;
-    Ok(pascal(&text).into())
+    Ok(pascal(&input(call)?).into())
 }
 
 /// `some_words` as `SomeWords`; connectors at the start, at the end, and all but the last of several stay.
@@ -150,8 +156,7 @@ fn kebabcase(call: &mut Call<'_>) -> Answer {
 }
 
 fn separated(call: &Call<'_>, connector: char) -> Result<Value, FunctionError> {
-    let text = call.string(0)?;
-    call.allocate(text.len())?;
+    let text = input(call)?;
     Ok(Words { rest: &text, out: String::with_capacity(text.len() * 2), connector }.separate().into())
 }
 

@@ -128,7 +128,7 @@ fn must_from_json(call: &mut Call<'_>) -> Answer {
 fn read_yaml(call: &Call<'_>) -> Answer {
     let bytes = call.bytes(0)?;
     call.allocate(bytes.len())?;
-    call.spend(16 + bytes.len())?;
+    call.spend(64 + bytes.len() + bytes.len() / 2)?;
     let text = std::str::from_utf8(bytes).map_err(|_| {
         FunctionError::failed("error converting YAML to JSON: yaml: invalid leading UTF-8 octet")
     })?;

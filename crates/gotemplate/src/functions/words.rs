@@ -82,6 +82,7 @@ fn wrapped(
     let width = usize::try_from(width).unwrap_or(0).max(1);
     let line_break = if line_break.is_empty() { b"\n" } else { line_break };
     call.allocate((text.len() / width + 1).saturating_mul(line_break.len()).saturating_add(text.len()))?;
+    call.spend(text.len() / 16)?;
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while rest.len() > width {

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod der;
+mod domain;
 mod keys;
 mod passwords;
 

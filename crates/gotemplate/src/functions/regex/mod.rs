@@ -108,7 +108,7 @@ fn find_all(call: &mut Call<'_>) -> Answer {
     let search = search(call)?;
     let found = search.matches().take(limit(call)?);
     let found: Vec<Value> = found.map(|found| Value::string(found.as_bytes().to_vec())).collect();
-    call.spend(found.len())?;
+    call.spend(found.len() * 2)?;
     Ok(nil_if_empty(found))
 }
 
@@ -137,7 +137,7 @@ fn split(call: &mut Call<'_>) -> Answer {
     if end != text.len() {
         parts.push(Value::string(text[start..].to_vec()));
     }
-    call.spend(parts.len())?;
+    call.spend(parts.len() * 2)?;
     Ok(string_list(parts))
 }
 
