@@ -295,19 +295,19 @@ fn an_upgrade_goes_node_by_node_and_a_rollback_the_same_way() {
     let mut cluster = versioned();
     assert_snapshot!(prose(&carry_out(&mut cluster, &upgrade("kvgrid@2"), facts())), @r"
     backup: `dump.sh` db-1
-    stop (order 2): `stop.sh`? web-1
+    stop (order 2): `stop.sh` web-1
     configure: web-1
     start (order 2): `start.sh 2` web-1
     upgrade after start: `warm-up.sh 2` web-1
-    stop (order 1): `stop.sh`? db-2
+    stop (order 1): `stop.sh` db-2
     configure: db-2
     start (order 1): `start.sh 2` db-2
     await health: db-2
-    stop (order 1): `stop.sh`? db-3
+    stop (order 1): `stop.sh` db-3
     configure: db-3
     start (order 1): `start.sh 2` db-3
     await health: db-3
-    stop (order 1): `stop.sh`? db-1
+    stop (order 1): `stop.sh` db-1
     configure: db-1
     upgrade: `migrate.sh 2` db-1
     start (order 1): `start.sh 2` db-1
@@ -315,25 +315,25 @@ fn an_upgrade_goes_node_by_node_and_a_rollback_the_same_way() {
     push metadata: db-1..3 web-1
     ");
     assert_snapshot!(text(&cluster, &Action::RollbackCluster { revision: None }), @r"
-    stop (order 2): `stop.sh 2`? web-1
+    stop (order 2): `stop.sh 2` web-1
     configure: web-1
     start (order 2): `start.sh` web-1
-    stop (order 1): `stop.sh 2`? db-2
+    stop (order 1): `stop.sh 2` db-2
     configure: db-2
     start (order 1): `start.sh` db-2
     await health: db-2
-    stop (order 1): `stop.sh 2`? db-3
+    stop (order 1): `stop.sh 2` db-3
     configure: db-3
     start (order 1): `start.sh` db-3
     await health: db-3
-    stop (order 1): `stop.sh 2`? db-1
+    stop (order 1): `stop.sh 2` db-1
     configure: db-1
     start (order 1): `start.sh` db-1
     await health: db-1
     push metadata: db-1..3 web-1
     ");
     let unsaved = Action::UpgradeCluster { to: "kvgrid@3".into(), backup: false };
-    assert!(text(&cluster, &unsaved).starts_with("stop (order 2): `stop.sh 2`? web-1\n"));
+    assert!(text(&cluster, &unsaved).starts_with("stop (order 2): `stop.sh 2` web-1\n"));
 }
 
 #[test]
@@ -353,7 +353,7 @@ fn an_upgrade_whose_second_node_fails_goes_on_and_back_from_there() {
     let cluster = stopped_at(7);
     assert_eq!(touched(&cluster, &upgrade("kvgrid@2")), "db-2 db-3 db-1");
     assert_snapshot!(text(&cluster, &Action::RollbackCluster { revision: None }), @r"
-    stop (order 2): `stop.sh 2`? web-1
+    stop (order 2): `stop.sh 2` web-1
     configure: web-1
     start (order 2): `start.sh` web-1
     stop (order 1): `stop.sh 2`? db-2
