@@ -101,7 +101,7 @@ async fn connect(agent: &str) -> Result<(UnixStream, u32)> {
         Ok(greeted) => greeted,
         Err(late) => Err(late.into()),
     }
-    .map_err(|e| Error::unavailable(format!("connecting to agent `{agent}`")).caused_by(&e))?;
+    .map_err(|e| Error::unavailable(format!("agent `{agent}` does not answer")).caused_by(&e))?;
     match Hello::OURS.agreed(theirs) {
         Some(version) => Ok((drone, version)),
         None => Err(too_old(format!("agent `{agent}` speaks another protocol: {theirs:?}"))),
