@@ -318,7 +318,9 @@ impl<'a> Check<'a> {
         let mut all: BTreeMap<_, Found> = BTreeMap::new();
         for loaded in self.previous().await? {
             for (found, _) in self.found(loaded.objects(), false) {
-                all.entry(found.object.to_string() + found.object.resource.group()).or_insert(found);
+                let ObjectRef { resource, namespace, .. } = &found.object;
+                let key = (found.object.to_string(), resource.group().to_owned(), namespace.clone());
+                all.entry(key).or_insert(found);
             }
             if loaded.release.version == newest {
                 self.hooks(&loaded.release, &[HookEvent::PreDelete, HookEvent::PostDelete]);

@@ -93,7 +93,9 @@ fn raised(chart: &str) -> Option<String> {
     numbers.resize(3, 0);
     numbers[2] += 1;
     let next = numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(".");
-    Some(chart.replacen(line, &format!("version: {next}"), 1))
+    // By lines: a dependency may have the same version.
+    let raised = |other| if other == line { format!("version: {next}\n") } else { format!("{other}\n") };
+    Some(chart.lines().map(raised).collect())
 }
 
 #[cfg(test)]
@@ -104,7 +106,7 @@ mod tests {
     fn the_second_version_is_higher() {
         let check = |version: &str, expected: Option<&str>| {
             let chart =
-                |version: &str| format!("name: a\nversion: {version}\ndependencies:\n  - version: 1.2.3\n");
+                |version: &str| format!("name: a\ndependencies:\n  - version: 1.2.3\nversion: {version}\n");
             assert_eq!(raised(&chart(version)), expected.map(chart), "{version}");
         };
         check("1.2.3", Some("1.2.4"));

@@ -12,6 +12,8 @@ pub(crate) enum Piece {
     Custom,
     /// A ConfigMap that stays when its release goes.
     Kept,
+    /// Two ConfigMaps of one name, one of them in the namespace `default`.
+    Twins,
     /// A StatefulSet with a claim.
     Set,
     /// A DaemonSet, which can't be scaled to zero.
@@ -46,6 +48,7 @@ pub(crate) fn chart(version: &str, pieces: &[Piece]) -> Archive {
                 ]
             }
             Piece::Kept => vec![("templates/kept.yaml", KEPT.to_owned())],
+            Piece::Twins => vec![("templates/twins.yaml", TWINS.to_owned())],
             Piece::Set => vec![("templates/set.yaml", SET.to_owned())],
             Piece::Daemon => vec![("templates/daemon.yaml", DAEMON.to_owned())],
             Piece::Missing => vec![("templates/missing.yaml", MISSING.to_owned())],
@@ -251,6 +254,17 @@ metadata:
   annotations:
     helm.sh/resource-policy: keep
 data: {}
+";
+
+const TWINS: &str = r"
+{{- range list .Release.Namespace `default` }}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ $.Release.Namespace }}-twin
+  namespace: {{ . }}
+{{- end }}
 ";
 
 const SET: &str = r"

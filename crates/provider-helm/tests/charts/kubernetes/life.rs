@@ -85,6 +85,27 @@ async fn a_chart_is_installed_upgraded_rolled_back_and_deleted_as_helm_would() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_objects_of_one_name_go_from_both_their_namespaces() {
+    let Some(world) = World::new("twins") else { return };
+    let control = world.control().await;
+    world.push(&control, "1.0.0", &chart("1.0.0", &[Piece::Twins])).await;
+    let name = format!("{}-twin", world.namespace);
+    let elsewhere = format!("/api/v1/namespaces/default/configmaps/{name}");
+    let there = || {
+        (
+            world.witness.get("configmap", &name).is_some(),
+            world.witness.kubectl(&["get", "--raw", &elsewhere]).is_ok(),
+        )
+    };
+    world.run(&control, &create("shop", "1.0.0", json!({}))).await.unwrap();
+    assert_eq!(there(), (true, true));
+    let job = world.run(&control, &delete("shop", false)).await.unwrap();
+    assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
+    assert_eq!(there(), (false, false));
+    world.clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn workloads_are_scaled_to_zero_and_back() {
     let Some(world) = World::new("stop") else { return };
     let control = world.control().await;

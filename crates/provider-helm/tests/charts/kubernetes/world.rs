@@ -23,7 +23,7 @@ pub(crate) struct World {
     pub(crate) patience_s: u32,
     dir: TempDir,
     kubeconfig: String,
-    namespace: String,
+    pub(crate) namespace: String,
 }
 
 impl World {
