@@ -315,21 +315,18 @@ impl<'a> Check<'a> {
     async fn delete(&mut self) -> Result<()> {
         let Some(newest) = self.known.last().map(|r| r.revision) else { return Ok(()) };
         self.findings.revision = newest;
-        let mut all: BTreeMap<_, Found> = BTreeMap::new();
+        let mut objects: Vec<Found> = Vec::new();
         for loaded in self.previous().await? {
-            for (found, _) in self.found(loaded.objects(), false) {
-                let ObjectRef { resource, namespace, .. } = &found.object;
-                let key = (found.object.to_string(), resource.group().to_owned(), namespace.clone());
-                all.entry(key).or_insert(found);
-            }
+            objects.extend(self.found(loaded.objects(), false).into_iter().map(|(found, _)| found));
             if loaded.release.version == newest {
                 self.hooks(&loaded.release, &[HookEvent::PreDelete, HookEvent::PostDelete]);
             }
         }
-        let mut objects: Vec<_> = all.into_values().collect();
-        objects.sort_by(|a, b| {
-            manifest::uninstall_rank(a.object.kind()).cmp(&manifest::uninstall_rank(b.object.kind()))
+        objects.sort_by(|Found { object: a, .. }, Found { object: b, .. }| {
+            let ranks = manifest::uninstall_rank(a.kind()).cmp(&manifest::uninstall_rank(b.kind()));
+            ranks.then_with(|| a.identity().cmp(&b.identity()))
         });
+        objects.dedup_by(|second, first| second.object.is_same(&first.object));
         self.findings.objects = objects;
         // What nobody serves any more can't be deleted either, and is no reason to stop.
         self.shortfalls.clear();
