@@ -87,6 +87,9 @@ pub(super) struct Check<'a> {
     nodes: NodeNames,
 }
 
+/// What a cluster does not serve, by version and kind: the names of those that ask for it.
+pub(super) type Missing = BTreeMap<(String, String), Vec<String>>;
+
 pub(super) fn shortfall(what: impl Into<String>, why: impl Into<String>, hint: Option<&str>) -> Shortfall {
     Shortfall { what: what.into(), why: why.into(), hint: hint.map(str::to_owned) }
 }
@@ -389,12 +392,26 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
+    pub(super) fn not_served(&mut self, missing: Missing) {
+        for ((version, kind), names) in missing {
+            let served: Vec<_> = self.discovery.versions_of(&kind).collect();
+            let hint = if served.is_empty() {
+                "install what defines it first, or turn off the part of the chart that asks for it".to_owned()
+            } else {
+                format!("it is served as: {}", served.join(", "))
+            };
+            let what = format!("{version} {kind}");
+            let why = format!("this cluster does not serve it, and {} asks for it", names.join(", "));
+            self.shortfalls.push(shortfall(what, why, Some(&hint)));
+        }
+    }
+
     /// The objects of a manifest in Helm's order, as far as their kinds are served; the others are shortfalls.
     fn found<'o>(&mut self, objects: &'o [Value], complain: bool) -> Vec<(Found, &'o Value)> {
         for object in objects.iter().filter(|o| text(o, "/kind") == Some("CustomResourceDefinition")) {
             self.discovery.add_definition(object);
         }
-        let mut missing: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+        let mut missing = Missing::new();
         let mut found: Vec<(Found, &Value)> = Vec::new();
         for object in objects {
             let at = |pointer| text(object, pointer).unwrap_or_default();
@@ -423,18 +440,7 @@ impl<'a> Check<'a> {
             }
         }
         if complain {
-            for ((version, kind), names) in missing {
-                let served: Vec<_> = self.discovery.versions_of(&kind).collect();
-                let hint = if served.is_empty() {
-                    "install what defines it first, or turn off the part of the chart that asks for it"
-                        .to_owned()
-                } else {
-                    format!("it is served as: {}", served.join(", "))
-                };
-                let what = format!("{version} {kind}");
-                let why = format!("this cluster does not serve it, and {} asks for it", names.join(", "));
-                self.shortfalls.push(shortfall(what, why, Some(&hint)));
-            }
+            self.not_served(missing);
         }
         found.sort_by(|(a, _), (b, _)| install_rank(a.object.kind()).cmp(&install_rank(b.object.kind())));
         found

@@ -1,7 +1,7 @@
 //! What is there already, and what a release may come to.
 
 use super::{
-    check::{Check, shortfall},
+    check::{Check, Missing, shortfall},
     findings::Found,
 };
 use crate::{
@@ -43,15 +43,24 @@ impl Check<'_> {
 
     /// Looks which of the definitions in `crds/` have to be made: one that is there stays as it is.
     pub(super) async fn check_definitions(&mut self, definitions: &[Value]) -> Result<()> {
-        let known = definitions.iter().filter_map(|definition| {
+        const KIND: &str = "CustomResourceDefinition";
+        let (mut objects, mut missing) = (Vec::new(), Missing::new());
+        for definition in definitions {
             let version = text(definition, "/apiVersion").unwrap_or_default();
-            let resource = self.discovery.resource(version, "CustomResourceDefinition")?;
-            Some(ObjectRef::of(resource.clone(), definition, &self.findings.namespace))
-        });
-        let objects: Vec<_> = known.collect();
+            match self.discovery.resource(version, KIND) {
+                Some(resource) => {
+                    objects.push(ObjectRef::of(resource.clone(), definition, &self.findings.namespace));
+                }
+                None => {
+                    let names = missing.entry((version.to_owned(), KIND.to_owned())).or_default();
+                    names.push(text(definition, "/metadata/name").unwrap_or_default().to_owned());
+                }
+            }
+        }
+        self.not_served(missing);
         let live = live(self.session.api(), &objects).await?;
-        let missing = objects.into_iter().zip(live).filter(|(_, live)| live.is_none());
-        self.findings.definitions = missing.map(|(object, _)| object).collect();
+        let new = objects.into_iter().zip(live).filter(|(_, live)| live.is_none());
+        self.findings.definitions = new.map(|(object, _)| object).collect();
         Ok(())
     }
 

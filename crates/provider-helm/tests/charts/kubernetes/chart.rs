@@ -18,7 +18,7 @@ pub(crate) enum Piece {
     Set,
     /// A DaemonSet, which can't be scaled to zero.
     Daemon,
-    /// An object of a kind that nobody serves.
+    /// Objects of kinds that nobody serves, and a definition of such a version.
     Missing,
     /// A Job before that never succeeds.
     BadHook,
@@ -51,7 +51,10 @@ pub(crate) fn chart(version: &str, pieces: &[Piece]) -> Archive {
             Piece::Twins => vec![("templates/twins.yaml", TWINS.to_owned())],
             Piece::Set => vec![("templates/set.yaml", SET.to_owned())],
             Piece::Daemon => vec![("templates/daemon.yaml", DAEMON.to_owned())],
-            Piece::Missing => vec![("templates/missing.yaml", MISSING.to_owned())],
+            Piece::Missing => vec![
+                ("crds/old.yaml", DEFINITION.replace("/v1\n", "/v1beta1\n")),
+                ("templates/missing.yaml", MISSING.to_owned()),
+            ],
             Piece::BadHook => vec![("templates/bad.yaml", BAD_HOOK.to_owned())],
             Piece::Refused => vec![("templates/refused.yaml", REFUSED.to_owned())],
             Piece::Tests => vec![("templates/tests.yaml", TESTS.to_owned())],

@@ -89,7 +89,7 @@ async fn two_objects_of_one_name_go_from_both_their_namespaces() {
     let Some(world) = World::new("twins") else { return };
     let control = world.control().await;
     world.push(&control, "1.0.0", &chart("1.0.0", &[Piece::Twins])).await;
-    let name = format!("{}-twin", world.namespace);
+    let name = format!("{}-twin", world.namespace());
     let elsewhere = format!("/api/v1/namespaces/default/configmaps/{name}");
     let there = || {
         (

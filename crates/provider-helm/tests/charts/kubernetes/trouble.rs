@@ -20,6 +20,7 @@ async fn all_kinds_that_are_not_served_are_named_at_once_and_nothing_changes() {
         all.contains("policy/v1beta1 PodDisruptionBudget") && all.contains("it is served as: policy/v1"),
         "{all}"
     );
+    assert!(all.contains("apiextensions.k8s.io/v1beta1 CustomResourceDefinition"), "{all}");
     assert!(
         world.witness.kubectl(&["get", "namespace", world.namespace()]).is_err(),
         "not even the namespace"

@@ -23,7 +23,7 @@ pub(crate) struct World {
     pub(crate) patience_s: u32,
     dir: TempDir,
     kubeconfig: String,
-    pub(crate) namespace: String,
+    namespace: String,
 }
 
 impl World {
