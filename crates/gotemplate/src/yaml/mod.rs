@@ -7,6 +7,7 @@
 //! No input panics, and none takes more than a bounded stack: nesting is limited to [`MAX_DEPTH`], and aliases that
 //! stand for far more than is written are refused.
 
+mod characters;
 mod decode;
 mod error;
 mod order;

@@ -1,7 +1,8 @@
 //! Scalars, directives, anchors and tags: the tokens that are more than an indicator.
 
+use super::characters::is_printable;
 use super::error::Error;
-use super::scanner::{Scanner, is_printable};
+use super::scanner::Scanner;
 use super::token::{Mark, Token};
 
 /// A line folding in progress: what came between two words.

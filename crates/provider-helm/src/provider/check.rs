@@ -320,7 +320,7 @@ impl<'a> Check<'a> {
         self.findings.revision = newest;
         let mut objects: Vec<Found> = Vec::new();
         for loaded in self.previous().await? {
-            objects.extend(self.found(loaded.objects(), false).into_iter().map(|(found, _)| found));
+            objects.extend(self.found_quietly(loaded.objects()));
             if loaded.release.version == newest {
                 self.hooks(&loaded.release, &[HookEvent::PreDelete, HookEvent::PostDelete]);
             }
@@ -392,6 +392,19 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
+    /// What `object`, of this kind, is called; noted in `missing` if nobody serves that.
+    pub(super) fn served(&self, object: &Value, kind: &str, missing: &mut Missing) -> Option<ObjectRef> {
+        let at = |pointer| text(object, pointer).unwrap_or_default();
+        let version = at("/apiVersion");
+        if let Some(resource) = self.discovery.resource(version, kind) {
+            return Some(ObjectRef::of(resource.clone(), object, &self.findings.namespace));
+        }
+        let names = missing.entry((version.to_owned(), kind.to_owned())).or_default();
+        names.push(at("/metadata/name").to_owned());
+        None
+    }
+
+    /// Makes a shortfall of each kind that is missing.
     pub(super) fn not_served(&mut self, missing: Missing) {
         for ((version, kind), names) in missing {
             let served: Vec<_> = self.discovery.versions_of(&kind).collect();
@@ -414,30 +427,21 @@ impl<'a> Check<'a> {
         let mut missing = Missing::new();
         let mut found: Vec<(Found, &Value)> = Vec::new();
         for object in objects {
-            let at = |pointer| text(object, pointer).unwrap_or_default();
-            let (version, kind) = (at("/apiVersion"), at("/kind"));
-            match self.discovery.resource(version, kind) {
-                Some(resource) => {
-                    let reference = ObjectRef::of(resource.clone(), object, &self.findings.namespace);
-                    let workload = Workload::of(object);
-                    let node = workload.as_ref().and_then(|workload| self.nodes.node(workload));
-                    found.push((
-                        Found {
-                            object: reference,
-                            create: false,
-                            keep: manifest::is_kept(object),
-                            awaited: node.is_some() || is_awaited(object),
-                            node,
-                            replicas: workload.and_then(|workload| workload.replicas),
-                        },
-                        object,
-                    ));
-                }
-                None => {
-                    let names = missing.entry((version.to_owned(), kind.to_owned())).or_default();
-                    names.push(at("/metadata/name").to_owned());
-                }
-            }
+            let kind = text(object, "/kind").unwrap_or_default();
+            let Some(reference) = self.served(object, kind, &mut missing) else { continue };
+            let workload = Workload::of(object);
+            let node = workload.as_ref().and_then(|workload| self.nodes.node(workload));
+            found.push((
+                Found {
+                    object: reference,
+                    create: false,
+                    keep: manifest::is_kept(object),
+                    awaited: node.is_some() || is_awaited(object),
+                    node,
+                    replicas: workload.and_then(|workload| workload.replicas),
+                },
+                object,
+            ));
         }
         if complain {
             self.not_served(missing);

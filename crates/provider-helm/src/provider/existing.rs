@@ -46,16 +46,7 @@ impl Check<'_> {
         const KIND: &str = "CustomResourceDefinition";
         let (mut objects, mut missing) = (Vec::new(), Missing::new());
         for definition in definitions {
-            let version = text(definition, "/apiVersion").unwrap_or_default();
-            match self.discovery.resource(version, KIND) {
-                Some(resource) => {
-                    objects.push(ObjectRef::of(resource.clone(), definition, &self.findings.namespace));
-                }
-                None => {
-                    let names = missing.entry((version.to_owned(), KIND.to_owned())).or_default();
-                    names.push(text(definition, "/metadata/name").unwrap_or_default().to_owned());
-                }
-            }
+            objects.extend(self.served(definition, KIND, &mut missing));
         }
         self.not_served(missing);
         let live = live(self.session.api(), &objects).await?;

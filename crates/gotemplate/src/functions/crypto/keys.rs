@@ -136,7 +136,8 @@ fn impossible(reason: &str) -> FunctionError {
 
 impl PrivateKey {
     pub(super) fn new_rsa(runtime: &Runtime, bits: usize) -> Result<PrivateKey, FunctionError> {
-        // The time grows with more than the third power of the size. There are charts that make more than a dozen of 2048 bits.
+        // The time grows with more than the third power of the size. There are charts that make more than a dozen of
+        // 2048 bits.
         runtime.spend(bits.pow(3) / 35_000)?;
         let key = RsaKey::new(&mut Entropy(runtime), bits).map_err(|error| impossible(&error.to_string()))?;
         Ok(PrivateKey::Rsa(Box::new(key)))
