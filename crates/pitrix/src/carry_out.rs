@@ -15,8 +15,8 @@ use crate::{
 };
 use engine::{JobInfo, JobWork};
 use provider_core::{
-    Action, ActionKind, AgentVerb, Change, Cluster, ClusterId, Directive, Error, ErrorKind, InstanceVerb,
-    JobId, JobState, NodeId, NodeStatus, Plan, Records, Rollback, ServiceName, Work,
+    Action, ActionKind, AgentVerb, Cluster, ClusterId, Directive, Error, ErrorKind, InstanceVerb, JobId,
+    JobState, NodeId, NodeStatus, Plan, Records, Rollback, ServiceName, Work,
 };
 use std::{collections::BTreeSet, time::Duration};
 
@@ -138,13 +138,12 @@ fn conclude(
 fn outcome(work: &JobWork, cluster: &Cluster, health: Option<&ClusterHealth>) -> String {
     let name = &cluster.spec.name;
     let standing = standing(cluster, health);
-    let Change { action, before, .. } = &work.change;
-    match action {
+    match &work.change.action {
         Action::DeleteClusters { .. } => format!("{name} deleted"),
         Action::CeaseClusters => format!("{name} deleted and forgotten"),
         Action::StopClusters => format!("{name} stopped, {}", count(cluster.nodes.len(), "node")),
         Action::UpgradeCluster { .. } | Action::RollbackCluster { .. } => {
-            format!("{} -> {}; {standing}", before.spec.app.version(), cluster.spec.app.version())
+            format!("{} -> {}; {standing}", work.change.moves_from().version(), cluster.spec.app.version())
         }
         Action::RecoverClusters => match repairs(&work.plan) {
             Some(repairs) => format!("{repairs}; {standing}"),
@@ -224,7 +223,7 @@ fn next_steps(work: &JobWork) -> String {
             text += &format!("\n`pitrix cluster delete {cluster_name}` removes what was made");
         }
         ActionKind::UpgradeCluster if work.change.after.rollback == Rollback::Safe => {
-            let from = work.change.before.spec.app.version();
+            let from = work.change.moves_from().version();
             text += &format!("\n`pitrix cluster rollback {cluster_name}` goes back to {from}");
         }
         _ => {}

@@ -1,6 +1,6 @@
 use super::*;
 use engine::Terms;
-use provider_core::{AppVersionId, ClusterSpec, Facts, Layer, RuntimeId, Task, Timestamp, Zone};
+use provider_core::{AppVersionId, Change, ClusterSpec, Facts, Layer, RuntimeId, Task, Timestamp, Zone};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -109,6 +109,10 @@ fn a_failure_comes_with_the_ways_on_and_back() {
     `pitrix job describe j-7` shows every task
     `pitrix cluster rollback c` goes back to 1.0.0
     ");
+    let mut goes_on = failed(upgrade());
+    let before = std::mem::replace(&mut goes_on.change.before, cluster("tiny@1.1.0"));
+    goes_on.change.before.previous = Some(Box::new(before.spec));
+    assert_eq!(next_steps(&goes_on), next_steps(&failed(upgrade())), "not back to where it came to already");
     let mut no_way_back = failed(upgrade());
     no_way_back.change.after.rollback = Rollback::Impossible;
     assert!(!next_steps(&no_way_back).contains("rollback"));

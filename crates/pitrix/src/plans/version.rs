@@ -41,7 +41,7 @@ impl VersionView {
         let order = order(plan);
         let of_nodes = |text: String| if order.is_empty() { String::new() } else { text };
         Some(Self {
-            from: before.spec.app.version().to_owned(),
+            from: change.moves_from().version().to_owned(),
             to: after.app.version().to_owned(),
             downtime: of_nodes(downtime(plan, after)),
             data: of_nodes(data(plan, after, action)),

@@ -245,6 +245,18 @@ pub struct Change {
     pub after: ClusterSpec,
 }
 
+impl Change {
+    /// The version that it moves from. An upgrade that goes on where another one was cut short finds the wanted version
+    /// on record already, and moves from the one before.
+    pub fn moves_from(&self) -> &AppVersionId {
+        let Cluster { spec, previous, .. } = &self.before;
+        match (&self.action, previous) {
+            (Action::UpgradeCluster { .. }, Some(previous)) if spec.app == self.after.app => &previous.app,
+            _ => &spec.app,
+        }
+    }
+}
+
 /// How far a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
