@@ -31,6 +31,8 @@ pub struct Wanted {
     pub at: Timestamp,
     /// Who tells it what is in the cluster.
     pub lookups: Lookups,
+    /// As [`Options::draft`].
+    pub draft: bool,
 }
 
 /// A release that is not stored yet, and what its chart defines besides.
@@ -53,6 +55,7 @@ impl Wanted {
             release: self.release.clone(),
             capabilities: self.capabilities.clone(),
             limits: Limits::default(),
+            draft: self.draft,
         };
         let host = Seeded::new(&self.seed, self.at, self.lookups.clone());
         let rendered = renderer.render(&self.values, &options, host);
@@ -158,6 +161,7 @@ fn is_for_people(name: &str) -> bool {
 }
 
 /// A host whose random bytes follow from a secret seed, whose time stands still, and who knows what is in the cluster.
+#[derive(Clone)]
 struct Seeded {
     seed: Secret,
     block: u64,

@@ -65,7 +65,7 @@ fn render(renderer: &Renderer) -> Outcome<Rendered> {
     let release = Release { name: "rel".into(), namespace: "ns".into(), revision: 1, is_upgrade: false };
     let capabilities =
         Capabilities { kube_version: KubeVersion::parse("1.33.0")?, ..Capabilities::default() };
-    let options = Options { release, capabilities, limits: Limits::default() };
+    let options = Options { release, capabilities, limits: Limits::default(), draft: false };
     Ok(renderer.render(&Values::new(), &options, FixedHost::default())?)
 }
 

@@ -153,6 +153,7 @@ impl ChartCases {
             },
             capabilities: Capabilities { kube_version, ..Capabilities::default() },
             limits: Limits::default(),
+            draft: false,
         };
         let rendered = renderer.render(&given, &options, FixedHost::default());
         let text = match rendered {

@@ -189,6 +189,7 @@ impl Findings {
             seed: cx.secrets.resolve(&seed_ref(cluster)).await?,
             at: self.at,
             lookups,
+            draft: false,
         })
     }
 

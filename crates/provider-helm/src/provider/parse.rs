@@ -97,6 +97,7 @@ fn render_for_parsing(
             seed: seed.clone(),
             at: Timestamp::default(),
             lookups: lookups.clone(),
+            draft: true,
         };
         wanted.make().map(|made| made.release)
     };

@@ -44,6 +44,8 @@ pub struct Options {
     pub capabilities: Capabilities,
     /// How much one render may use.
     pub limits: Limits,
+    /// Whether worthless keys and password hashes will do, which take no time: for the shape of a chart.
+    pub draft: bool,
 }
 
 /// What a chart becomes.
@@ -129,27 +131,37 @@ impl Renderer {
     }
 
     /// Renders the chart with what a user gives. The render asks `host` for the time, for random bytes and for what is
-    /// in the cluster: answer the same, and it is the same.
+    /// in the cluster: answer the same, and it is the same. A chart that makes keys or password hashes is rendered twice:
+    /// first with stand-ins, so that one that asks for more than the limits allow is refused before it has taken seconds.
     ///
     /// # Errors
     /// `Invalid` when the chart can't be installed or not on this version of Kubernetes, when the values don't meet its
     /// schema (all findings at once), when a template fails (with its file, line and column), and when the result is
     /// no YAML; also when a limit is passed.
-    pub fn render(&self, given: &Values, options: &Options, host: impl Host + 'static) -> Result<Rendered> {
+    pub fn render(
+        &self,
+        given: &Values,
+        options: &Options,
+        host: impl Host + Clone + 'static,
+    ) -> Result<Rendered> {
         manifest::check_release_name(&options.release.name)?;
         self.chart.check_installable()?;
         let chart = self.used(given)?;
         check_kube_version(&chart, options.capabilities.kube_version.plain())?;
         let compiled = self.compiled(&chart)?;
-        let host = Shared::new(host);
-        let other = host.clone();
-        let files = compiled
-            .templates
-            .session(host, options.limits, |session| {
+        let render = |host: Shared| {
+            let other = host.clone();
+            let files = compiled.templates.session(host, options.limits, |session| {
                 let runtime = Rc::new(Runtime::new(other, options.limits));
                 render_files(session, &runtime, &chart, given, &compiled, options)
-            })
-            .map_err(|e| failed(&chart, &e))??;
+            });
+            files.map_err(|e| failed(&chart, &e))?
+        };
+        let draft = Shared::for_draft(host.clone());
+        let mut files = render(draft.clone())?;
+        if draft.made_stand_ins() && !options.draft {
+            files = render(Shared::new(host))?;
+        }
         finish(&chart, files)
     }
 

@@ -71,7 +71,7 @@ fn template(text: &str) -> Vec<u8> {
 /// The refusal, as a user sees it.
 pub(crate) fn defuse(archive: &[u8], limits: Limits) -> Result<(), String> {
     let release = Release { name: "r".into(), namespace: "n".into(), revision: 1, is_upgrade: false };
-    let options = Options { release, capabilities: Capabilities::default(), limits };
+    let options = Options { release, capabilities: Capabilities::default(), limits, draft: false };
     let rendered = Chart::read(archive)
         .and_then(|chart| Renderer::new(chart).render(&Values::new(), &options, FixedHost::default()));
     rendered.map(drop).map_err(|error| report(&error))
@@ -364,6 +364,16 @@ const TEMPLATES: &[(&str, &str, &str)] = &[
     ("genPrivateKey: rsa", "{{ range 1000000 }}{{ $_ := genPrivateKey \"rsa\" }}{{ end }}", STEPS),
     ("genPrivateKey: dsa", "{{ range 1000000 }}{{ $_ := genPrivateKey \"dsa\" }}{{ end }}", STEPS),
     ("genCA", "{{ range 1000000 }}{{ $_ := genCA \"x\" 1 }}{{ end }}", STEPS),
+    (
+        "genCAWithKey: rsa",
+        r#"{{ $k := genPrivateKey "rsa" }}{{ range 1000000 }}{{ $_ := genCAWithKey "x" 1 $k }}{{ end }}"#,
+        STEPS,
+    ),
+    (
+        "genCAWithKey: ecdsa",
+        r#"{{ $k := genPrivateKey "ecdsa" }}{{ range 1000000 }}{{ $_ := genCAWithKey "x" 1 $k }}{{ end }}"#,
+        STEPS,
+    ),
     (
         "encryptAES",
         r#"{{ $x := repeat 1000000 "x" }}{{ range 1000000 }}{{ $_ := encryptAES "k" $x }}{{ end }}"#,

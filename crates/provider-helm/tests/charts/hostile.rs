@@ -2,9 +2,12 @@
 
 use crate::bombs::{self, CHART, chart, packed, report};
 use flate2::{Compression, write::GzEncoder};
-use gotemplate::Limits;
+use gotemplate::{FixedHost, Host, Limits, Timestamp};
 use provider_helm::chart::Chart;
+use provider_helm::render::{Capabilities, Options, Release, Renderer};
+use provider_helm::values::Values;
 use std::io::Write;
+use std::sync::{Arc, Mutex};
 use tar::EntryType;
 
 /// A chart with one more file, by its whole name.
@@ -23,6 +26,59 @@ fn every_bomb_is_refused_with_its_reason() {
     for bomb in bombs::all() {
         let said = bombs::defuse(&bomb.archive, limits).expect_err(bomb.name);
         assert!(bomb.is_refused_with(&said), "{}: {said}", bomb.name);
+    }
+}
+
+/// A host that counts the keys and hashes that are really made.
+#[derive(Clone, Default)]
+struct Counting {
+    host: FixedHost,
+    made: Arc<Mutex<usize>>,
+}
+
+impl Host for Counting {
+    fn now(&mut self) -> Timestamp {
+        self.host.now()
+    }
+
+    fn entropy(&mut self, buffer: &mut [u8]) {
+        self.host.entropy(buffer);
+    }
+
+    fn wants_stand_in(&mut self) -> bool {
+        *self.made.lock().unwrap() += 1;
+        false
+    }
+}
+
+#[test]
+fn keys_and_hashes_are_made_only_where_all_of_them_may_be() {
+    let render = |template: &str, draft| {
+        let chart = Chart::read(&chart(&[("templates/a.yaml", template.as_bytes())])).unwrap();
+        let release = Release { name: "r".into(), namespace: "n".into(), revision: 1, is_upgrade: false };
+        let options =
+            Options { release, capabilities: Capabilities::default(), limits: Limits::default(), draft };
+        let host = Counting::default();
+        let rendered = Renderer::new(chart).render(&Values::new(), &options, host.clone());
+        let made = *host.made.lock().unwrap();
+        (rendered.map(|rendered| rendered.manifest()).map_err(|error| report(&error)), made)
+    };
+    let chart = "a: {{ randAlpha 5 }}\nb: {{ bcrypt \"x\" }}\nc: {{ (genCA \"x\" 1).Key | len }}\n";
+    let (draft, made) = render(chart, true);
+    assert!(draft.clone().unwrap().contains("$2a$04$"));
+    assert_eq!(made, 0, "a draft has only stand-ins");
+    let (whole, made) = render(chart, false);
+    let whole = whole.unwrap();
+    assert!(whole.contains("$2a$10$"));
+    assert_eq!(made, 2);
+    let first = |text: &str| text.lines().find(|line| line.starts_with("a:")).map(str::to_owned);
+    assert_eq!(first(&whole), first(&draft.unwrap()), "what is no key starts from the same random bytes");
+
+    for endless in ["bcrypt \"x\"", "genCA \"x\" 1", "derivePassword 1 \"long\" \"a\" \"b\" \"c\""] {
+        let (refused, made) =
+            render(&format!("{{{{ range 1000000 }}}}{{{{ $_ := {endless} }}}}{{{{ end }}}}"), false);
+        assert!(refused.unwrap_err().contains("more keys or password hashes"), "{endless}");
+        assert_eq!(made, 0, "{endless}");
     }
 }
 

@@ -9,7 +9,7 @@ use super::der::{
     self, BIT_STRING, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, PRINTABLE_STRING, Reader, SEQUENCE, SET,
     TRUE, UTC_TIME, UTF8_STRING, field,
 };
-use super::keys::{PrivateKey, is_public_key};
+use super::keys::{PrivateKey, cubed, is_public_key};
 use crate::call::{Call, Entry, FunctionError};
 use crate::functions::args::{Answer, wrong_type};
 use crate::functions::{base64, random, time};
@@ -234,7 +234,6 @@ impl Subject {
         authority: bool,
         signer: Option<(Issuer, &PrivateKey)>,
     ) -> Result<Value, FunctionError> {
-        call.spend(10_000)?;
         let unsupported = || creating("x509: certificate private key does not implement crypto.Signer");
         let (algorithm, public) = key.public().ok_or_else(unsupported)?;
         let public_key = der::nested(SEQUENCE, &[&algorithm, &der::bits(&public, 0)]);
@@ -249,6 +248,7 @@ impl Subject {
             }
             None => (Issuer { name: name.clone(), key_id: Vec::new(), public_key: Vec::new() }, key),
         };
+        call.spend(3000 + signing_key.steps_to_sign())?;
         let algorithm = signing_key.signature_algorithm().ok_or_else(unsupported)?;
         let serial = random::bytes(call.runtime(), 16);
         let now = call.runtime().host(|host| host.now()).seconds;
@@ -278,8 +278,12 @@ fn key_of(call: &Call<'_>, index: usize) -> Result<PrivateKey, FunctionError> {
     if index >= call.args().len() {
         return PrivateKey::new_rsa(call.runtime(), RSA_BITS);
     }
-    PrivateKey::from_pem(call.bytes(index)?)
-        .map_err(|error| FunctionError::Failed(format!("parsing private key: {error}")))
+    read_key(call, call.bytes(index)?, "parsing private key")
+}
+
+fn read_key(call: &Call<'_>, text: &[u8], doing: &str) -> Result<PrivateKey, FunctionError> {
+    call.spend(cubed(text.len()))?;
+    PrivateKey::from_pem(text).map_err(|error| FunctionError::Failed(format!("{doing}: {error}")))
 }
 
 fn gen_ca(call: &mut Call<'_>) -> Answer {
@@ -315,8 +319,7 @@ fn gen_signed_cert(call: &mut Call<'_>) -> Answer {
     let (_, data) = der::from_pem(authority.certificate.as_bytes())
         .ok_or_else(|| FunctionError::failed("unable to decode certificate"))?;
     let issuer = read_certificate(&data).ok_or_else(malformed)?;
-    let authority_key = PrivateKey::from_pem(authority.key.as_bytes())
-        .map_err(|error| FunctionError::Failed(format!("error parsing private key: {error}")))?;
+    let authority_key = read_key(call, authority.key.as_bytes(), "error parsing private key")?;
     let (addresses, dns_names) = (addresses(call, ips)?, dns_names(call, names)?);
     Subject { common_name, dns_names, addresses, days }.certify(
         call,
@@ -339,8 +342,7 @@ fn build_custom_cert(call: &mut Call<'_>) -> Answer {
     let (_, data) =
         der::from_pem(&certificate).ok_or_else(|| FunctionError::failed("unable to decode certificate"))?;
     read_certificate(&data).ok_or_else(malformed)?;
-    PrivateKey::from_pem(&key)
-        .map_err(|error| FunctionError::Failed(format!("error parsing private key: {error}")))?;
+    read_key(call, &key, "error parsing private key")?;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Ok(Value::object(Pair { certificate: text(certificate), key: text(key) }))
 }
