@@ -12,7 +12,7 @@ use crate::call::{Call, Entry, FunctionError};
 use crate::error::{Error, ErrorKind, Frame, Via};
 use crate::field;
 use crate::kind::Integer;
-use crate::lower::{ROOT, expression_at};
+use crate::lower::ROOT;
 use crate::runtime::Runtime;
 use crate::site::{Form, NodeKind, Op, Place, Site, Slot, keyword};
 use crate::templates::{Code, Program, Set};
@@ -152,9 +152,9 @@ impl Inner {
     fn note(&self, code: &Code, failure: Failure) {
         let Failure { error, place, function, literal, via, text } = failure;
         let frame = Frame {
-            location: code.source.location(place.offset),
+            location: code.origin.source.location(place.offset),
             template: code.name.to_string(),
-            expression: expression_at(&code.body, place),
+            expression: code.origin.expression_at(place),
             via,
             text,
         };

@@ -26,6 +26,12 @@ fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is a constant")
 }
 
+/// Whether these are words of letters, digits and hyphens with dots between them.
+fn is_dotted(text: &str) -> bool {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    text.split('.').all(|word| !word.is_empty() && word.bytes().all(is_known))
+}
+
 /// A version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
@@ -37,11 +43,6 @@ pub struct Version {
     original: String,
 }
 
-const REST: &str = r"(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?";
-
-static VERSION: LazyLock<Regex> =
-    LazyLock::new(|| regex(&format!(r"^v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?{REST}$")));
-
 impl Version {
     /// Reads a version; missing parts are 0.
     ///
@@ -52,25 +53,31 @@ impl Version {
         if text.len() > MAX_LENGTH {
             return Err(Error(format!("version string is too long (max {MAX_LENGTH} characters)")));
         }
-        let parts = VERSION.captures(text).ok_or_else(|| Error("invalid semantic version".to_owned()))?;
-        let number = |index| {
-            match parts.get(index) {
-            None => Ok(0),
-            Some(digits) => digits.as_str().parse().map_err(|_| {
-                let digits = digits.as_str();
+        let (rest, metadata) = text.split_once('+').map_or((text, None), |(rest, after)| (rest, Some(after)));
+        let (core, prerelease) =
+            rest.split_once('-').map_or((rest, None), |(core, after)| (core, Some(after)));
+        let core: Vec<_> = core.strip_prefix('v').unwrap_or(core).split('.').collect();
+        let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if core.len() > 3
+            || !core.iter().all(is_number)
+            || ![prerelease, metadata].into_iter().flatten().all(is_dotted)
+        {
+            return Err(Error("invalid semantic version".to_owned()));
+        }
+        let number = |index: usize| {
+            let digits = core.get(index).copied().unwrap_or("0");
+            digits.parse().map_err(|_| {
                 Error(format!(
                     "error parsing version segment: strconv.ParseUint: parsing \"{digits}\": value out of range"
                 ))
-            }),
-        }
+            })
         };
-        let text_of = |index| parts.get(index).map_or("", |part| part.as_str()).to_owned();
         let version = Version {
-            major: number(1)?,
-            minor: number(2)?,
-            patch: number(3)?,
-            prerelease: text_of(4),
-            metadata: text_of(5),
+            major: number(0)?,
+            minor: number(1)?,
+            patch: number(2)?,
+            prerelease: prerelease.unwrap_or_default().to_owned(),
+            metadata: metadata.unwrap_or_default().to_owned(),
             original: text.to_owned(),
         };
         let zero_led = |part: &str| {

@@ -1,7 +1,7 @@
 //! Sets of templates, compiled, and the sessions that render them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tera::{Delimiters, Tera};
 
@@ -9,11 +9,11 @@ use crate::ast::List;
 use crate::call::Functions;
 use crate::engine::{Engine, SiteFilter};
 use crate::error::{Error, ErrorKind};
-use crate::lower::{BLOCK, COMMENT, VARIABLE, lower};
+use crate::lower::{BLOCK, COMMENT, VARIABLE, expression_at, lower};
 use crate::map::break_cycles;
 use crate::parser::{Parsed, is_empty, parse};
 use crate::runtime::{Host, Limits, Runtime};
-use crate::site::Site;
+use crate::site::{Place, Site};
 use crate::source::Source;
 use crate::value::Value;
 
@@ -40,12 +40,29 @@ pub(crate) struct Program {
     names: BTreeMap<Arc<str>, String>,
 }
 
-/// A template as it was read, beside what became of it.
+/// What became of a template that was read.
 pub(crate) struct Code {
     pub(crate) name: Arc<str>,
-    pub(crate) source: Arc<Source>,
-    pub(crate) body: List,
+    pub(crate) origin: Arc<Origin>,
     pub(crate) sites: Vec<Site>,
+}
+
+/// Where templates are from.
+pub(crate) struct Origin {
+    pub(crate) source: Source,
+    /// Read again for the first error in it: trees take several times the memory of their text.
+    trees: OnceLock<Vec<List>>,
+}
+
+impl Origin {
+    /// How Go spells the node at a place.
+    pub(crate) fn expression_at(&self, place: Place) -> String {
+        let trees = self.trees.get_or_init(|| match parse(&self.source, &|_| true) {
+            Ok(Parsed { main, definitions }) => definitions.into_values().chain([main]).collect(),
+            Err(_) => Vec::new(),
+        });
+        trees.iter().find_map(|tree| expression_at(tree, place)).unwrap_or_default()
+    }
 }
 
 impl Templates {
@@ -135,18 +152,19 @@ impl Session {
 /// Sources that were read, by the names of what they define.
 #[derive(Default)]
 pub(crate) struct Set {
-    defined: BTreeMap<Arc<str>, (Arc<Source>, List)>,
+    defined: BTreeMap<Arc<str>, (Arc<Origin>, List)>,
 }
 
 impl Set {
     /// Reads one more source.
     pub(crate) fn read(&mut self, name: &str, text: &str, functions: &Functions) -> Result<(), Error> {
-        let source = Arc::new(Source { name: name.into(), text: text.into() });
+        let source = Source { name: name.into(), text: text.into() };
         let Parsed { main, definitions } = parse(&source, &|name| functions.get(name).is_some())?;
-        for (name, body) in definitions.into_iter().chain([(Arc::clone(&source.name), main)]) {
+        let origin = Arc::new(Origin { source, trees: OnceLock::new() });
+        for (name, body) in definitions.into_iter().chain([(Arc::clone(&origin.source.name), main)]) {
             let replaces = !is_empty(&body) || self.defined.get(&name).is_none_or(|(_, old)| is_empty(old));
             if replaces {
-                self.defined.insert(name, (Arc::clone(&source), body));
+                self.defined.insert(name, (Arc::clone(&origin), body));
             }
         }
         at_most(self.defined.len(), MAX_NAMES, "definitions")
@@ -162,12 +180,11 @@ impl Set {
         let mut names = BTreeMap::new();
         let mut sources = Vec::new();
         let mut sites = 0;
-        for (name, (source, body)) in self.defined {
+        for (name, (origin, body)) in self.defined {
             let lowered = lower(&body, functions, sites);
             sites += lowered.sites.len();
             at_most(sites, MAX_SITES, "calls")?;
-            let code = Code { name: Arc::clone(&name), source, body, sites: lowered.sites };
-            let code = Arc::new(code);
+            let code = Arc::new(Code { name: Arc::clone(&name), origin, sites: lowered.sites });
             for (index, filter) in lowered.names.into_iter().enumerate() {
                 tera.register_filter(filter, SiteFilter { code: Arc::clone(&code), index });
             }

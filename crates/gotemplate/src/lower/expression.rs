@@ -110,7 +110,7 @@ impl Lowerer<'_> {
 
     fn throw(&mut self, message: String, place: Place) -> Code {
         let site = self.site("throw", Op::Throw(message), place);
-        self.called(site, "none", 0, 0)
+        self.called(site, "none".to_owned(), 0, 0)
     }
 
     pub(super) fn throw_statement(&mut self, message: String, offset: usize) {
@@ -118,8 +118,8 @@ impl Lowerer<'_> {
         self.write(&code.text);
     }
 
-    fn called(&self, site: usize, input: &str, depth: usize, weight: usize) -> Code {
-        let text = format!("{input} | {}", self.names[site]);
+    fn called(&self, site: usize, input: String, depth: usize, weight: usize) -> Code {
+        let text = input + " | " + &self.names[site];
         Code { text, constant: None, site: Some(site), depth, weight: weight + 1, boxed: false }
     }
 
@@ -338,7 +338,7 @@ impl Lowerer<'_> {
             let (depth, weight) = (receiver.depth, receiver.weight);
             let input = self.text(receiver, node.offset);
             let site = self.site("field", Op::Field { path: path.to_vec(), boxed }, place);
-            return self.called(site, &input, depth, weight);
+            return self.called(site, input, depth, weight);
         }
         // The piped value is there before the receiver is looked at; both only read.
         let mut codes = vec![receiver];
@@ -470,7 +470,7 @@ impl Lowerer<'_> {
         }
         let site = self.site(word, op(slots), place);
         let input = if text.is_empty() { "none".to_owned() } else { text };
-        let mut code = self.called(site, &input, depth, weight);
+        let mut code = self.called(site, input, depth, weight);
         if count > 0 {
             let _ = write!(code.text, "({keywords})");
         }

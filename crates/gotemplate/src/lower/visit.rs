@@ -78,10 +78,10 @@ fn no_logic(operand: &Operand) -> bool {
     find_in_operand(operand, &mut visit).is_none()
 }
 
-/// How Go spells the node at a place.
-pub(crate) fn expression_at(nodes: &List, place: Place) -> String {
+/// How Go spells the node at a place, if it is one of these or in them.
+pub(crate) fn expression_at(nodes: &List, place: Place) -> Option<String> {
     if place.kind == NodeKind::Template {
-        return template_at(nodes, place.offset).unwrap_or_default();
+        return template_at(nodes, place.offset);
     }
     let mut visit = |pipe: &Pipe| {
         if place.kind == NodeKind::Pipe {
@@ -94,7 +94,7 @@ pub(crate) fn expression_at(nodes: &List, place: Place) -> String {
             command.operands.iter().find_map(|operand| simple_operand_at(operand, place.offset))
         })
     };
-    find_in_list(nodes, &mut visit).unwrap_or_default()
+    find_in_list(nodes, &mut visit)
 }
 
 fn simple_operand_at(operand: &Operand, offset: usize) -> Option<String> {

@@ -18,6 +18,7 @@ use provider_helm::render::{
 };
 use provider_helm::values::Values;
 use serde_json::{Value, json};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -41,7 +42,9 @@ fn main() -> Outcome<()> {
         arguments.get(at + 1).map(String::as_str)
     };
     if let Some(chart) = after("--render") {
-        print!("{}", render(&Renderer::new(Chart::load(Path::new(chart))?))?.to_text());
+        // The process ends with it.
+        let renderer = ManuallyDrop::new(Renderer::new(Chart::load(Path::new(chart))?));
+        print!("{}", render(&renderer)?.to_text());
         return Ok(());
     }
     if let Some(chart) = after("--warm") {

@@ -1,6 +1,7 @@
 //! `.helmignore`: which files of a directory don't belong to its chart.
 
 use provider_core::{Error, Result};
+use std::str::Chars;
 
 /// The rules of a `.helmignore`, and Helm's own. They are no gitignore: `**` is refused, the first rule that matches
 /// decides, and a `!` rule leaves out everything that it does *not* match.
@@ -9,7 +10,8 @@ pub(super) struct Rules(Vec<Rule>);
 
 #[derive(Debug)]
 struct Rule {
-    pattern: String,
+    /// None for what is well formed only with the `/` that ended it, and matches nothing, as in Helm.
+    pattern: Option<Pattern>,
     /// Compared with the whole path, not only with its last part.
     is_path: bool,
     negated: bool,
@@ -38,7 +40,7 @@ impl Rules {
         if line.contains("**") {
             return refuse("has `**`, which Helm does not know");
         }
-        if matches(line, "abc").is_none() {
+        if Pattern::parse(line).is_none() {
             return refuse("is not a well-formed pattern");
         }
         let (pattern, negated) = line.strip_prefix('!').map_or((line, false), |rest| (rest, true));
@@ -46,7 +48,7 @@ impl Rules {
             pattern.strip_suffix('/').map_or((pattern, false), |rest| (rest, true));
         let (pattern, is_path) =
             pattern.strip_prefix('/').map_or((pattern, pattern.contains('/')), |rest| (rest, true));
-        self.0.push(Rule { pattern: pattern.to_owned(), is_path, negated, only_directories });
+        self.0.push(Rule { pattern: Pattern::parse(pattern), is_path, negated, only_directories });
         Ok(())
     }
 
@@ -55,7 +57,7 @@ impl Rules {
         for rule in &self.0 {
             let name = path.rsplit('/').next().unwrap_or(path);
             let subject = if rule.is_path { path } else { name };
-            let is_match = matches(&rule.pattern, subject).unwrap_or(false);
+            let is_match = rule.pattern.as_ref().is_some_and(|pattern| pattern.matches(subject));
             let wrong_kind = rule.only_directories && !is_directory;
             if rule.negated {
                 if wrong_kind || !is_match {
@@ -69,15 +71,12 @@ impl Rules {
     }
 }
 
-/// Whether the whole of `name` matches `pattern`, as Go's `filepath.Match`: `*` and `?` don't cross a `/`, `[a-z]` and
-/// `[^a-z]` are classes, `\` takes the next character as it is. None when the pattern is not well formed.
-pub(crate) fn matches(pattern: &str, name: &str) -> Option<bool> {
-    let pattern: Vec<char> = pattern.chars().collect();
-    let name: Vec<char> = name.chars().collect();
-    let tokens = tokens(&pattern)?;
-    Some(walk(&tokens, &name))
-}
+/// A pattern of Go's `filepath.Match`: `*` and `?` don't cross a `/`, `[a-z]` and `[^a-z]` are classes, `\` takes the
+/// next character as it is.
+#[derive(Debug)]
+struct Pattern(Vec<Token>);
 
+#[derive(Debug)]
 enum Token {
     Star,
     Any,
@@ -85,86 +84,85 @@ enum Token {
     Class { negated: bool, ranges: Vec<(char, char)> },
 }
 
-fn tokens(pattern: &[char]) -> Option<Vec<Token>> {
-    let mut tokens = Vec::new();
-    let mut at = 0;
-    while let Some(&c) = pattern.get(at) {
-        at += 1;
-        tokens.push(match c {
-            '*' => Token::Star,
-            '?' => Token::Any,
-            '\\' => {
-                at += 1;
-                Token::One(*pattern.get(at - 1)?)
-            }
-            '[' => {
-                let negated = pattern.get(at) == Some(&'^');
-                at += usize::from(negated);
-                let mut ranges = Vec::new();
-                loop {
-                    if pattern.get(at) == Some(&']') && !ranges.is_empty() {
-                        at += 1;
-                        break;
-                    }
-                    let low = bound(pattern, &mut at)?;
-                    let mut high = low;
-                    if pattern.get(at) == Some(&'-') {
-                        at += 1;
-                        high = bound(pattern, &mut at)?;
-                    }
-                    ranges.push((low, high));
-                }
-                Token::Class { negated, ranges }
-            }
-            c => Token::One(c),
-        });
+impl Pattern {
+    /// None when it is not well formed.
+    fn parse(pattern: &str) -> Option<Self> {
+        let mut tokens = Vec::with_capacity(pattern.len());
+        let mut rest = pattern.chars();
+        while let Some(c) = rest.next() {
+            tokens.push(match c {
+                '*' => Token::Star,
+                '?' => Token::Any,
+                '\\' => Token::One(rest.next()?),
+                '[' => class(&mut rest)?,
+                c => Token::One(c),
+            });
+        }
+        Some(Self(tokens))
     }
-    Some(tokens)
+
+    /// Whether it matches the whole of `name`. Without recursion: only the last star can need another try.
+    fn matches(&self, name: &str) -> bool {
+        let (mut tokens, mut name) = (self.0.as_slice(), name.chars());
+        let mut star = None;
+        loop {
+            let mut after = name.clone();
+            let fits = match tokens {
+                [] => name.as_str().is_empty(),
+                [Token::Star, rest @ ..] => {
+                    star = Some((rest, name.clone()));
+                    tokens = rest;
+                    continue;
+                }
+                [token, ..] => after.next().is_some_and(|c| token.takes(c)),
+            };
+            match (fits, tokens, &mut star) {
+                (true, [], _) => return true,
+                (true, [_, rest @ ..], _) => (tokens, name) = (rest, after),
+                (false, _, Some((rest, from))) => {
+                    if from.next().is_none_or(|c| c == '/') {
+                        return false;
+                    }
+                    (tokens, name) = (rest, from.clone());
+                }
+                (false, _, None) => return false,
+            }
+        }
+    }
 }
 
-fn bound(pattern: &[char], at: &mut usize) -> Option<char> {
-    let mut c = *pattern.get(*at)?;
-    *at += 1;
+/// The rest of a class, after its bracket.
+fn class(rest: &mut Chars<'_>) -> Option<Token> {
+    let negated = rest.as_str().starts_with('^');
+    if negated {
+        rest.next();
+    }
+    let mut ranges = Vec::new();
+    loop {
+        if rest.as_str().starts_with(']') && !ranges.is_empty() {
+            rest.next();
+            return Some(Token::Class { negated, ranges });
+        }
+        let low = bound(rest)?;
+        let mut high = low;
+        if rest.as_str().starts_with('-') {
+            rest.next();
+            high = bound(rest)?;
+        }
+        ranges.push((low, high));
+    }
+}
+
+fn bound(rest: &mut Chars<'_>) -> Option<char> {
+    let mut c = rest.next()?;
     if matches!(c, '-' | ']') {
         return None;
     }
     if c == '\\' {
-        c = *pattern.get(*at)?;
-        *at += 1;
+        c = rest.next()?;
     }
     // A class needs its end.
-    pattern.get(*at).map(|_| c)
-}
-
-/// Without recursion: only the last star can need another try.
-fn walk(tokens: &[Token], name: &[char]) -> bool {
-    let (mut t, mut n) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    loop {
-        let fits = match tokens.get(t) {
-            None => n == name.len(),
-            Some(Token::Star) => {
-                star = Some((t, n));
-                t += 1;
-                continue;
-            }
-            Some(token) => name.get(n).is_some_and(|c| token.takes(*c)),
-        };
-        if fits {
-            if t == tokens.len() {
-                return true;
-            }
-            (t, n) = (t + 1, n + 1);
-            continue;
-        }
-        match star {
-            Some((at, from)) if name.get(from).is_some_and(|c| *c != '/') => {
-                star = Some((at, from + 1));
-                (t, n) = (at + 1, from + 1);
-            }
-            _ => return false,
-        }
-    }
+    (!rest.as_str().is_empty()).then_some(c)
 }
 
 impl Token {
@@ -188,7 +186,8 @@ mod tests {
     #[test]
     fn patterns_match_as_in_go() {
         let check = |pattern: &str, name: &str, want: Option<bool>| {
-            assert_eq!(matches(pattern, name), want, "{pattern} on {name}");
+            let matched = Pattern::parse(pattern).map(|pattern| pattern.matches(name));
+            assert_eq!(matched, want, "{pattern} on {name}");
         };
         check("abc", "abc", Some(true));
         check("*", "abc", Some(true));

@@ -1,7 +1,9 @@
 //! Private keys: made, read, written, and used to sign.
 
 use std::convert::Infallible;
+use std::num::NonZeroU32;
 
+use crypto_primes::{Flavor, hazmat::SmallFactorsSieve, is_prime};
 use dsa::{BoxedUint, Components};
 use ed25519_dalek::Signer;
 use rand_core::{TryCryptoRng, TryRng};
@@ -14,6 +16,7 @@ use sha2::Sha256;
 use super::der::{self, BIT_STRING, INTEGER, NULL, OCTET_STRING, OID, Reader, SEQUENCE, field};
 use super::domain;
 use crate::call::FunctionError;
+use crate::functions::random;
 use crate::runtime::Runtime;
 
 const RSA_OID: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
@@ -23,6 +26,9 @@ const ED25519_OID: &[u8] = &[0x2b, 0x65, 0x70];
 
 /// The size of a key of RSA that nobody will use: the smallest that can be made.
 const STAND_IN_BITS: usize = 1024;
+
+/// The public exponent that everybody uses.
+const RSA_EXPONENT: u64 = 65_537;
 
 /// The host's randomness, for those who make keys.
 struct Entropy<'r>(&'r Runtime);
@@ -138,6 +144,22 @@ pub(super) enum PrivateKey {
     Dsa(Vec<u8>),
 }
 
+/// A random odd number. Its two highest bits are set, so that the product of two has twice as many.
+fn start_of_prime(runtime: &Runtime, bits: usize) -> BoxedUint {
+    let mut bytes = random::bytes(runtime, bits / 8);
+    if let [first, .., last] = bytes.as_mut_slice() {
+        *first |= 0b1100_0000;
+        *last |= 1;
+    }
+    BoxedUint::from_be_slice_truncated(&bytes, 8 * bytes.len() as u32)
+}
+
+/// The first prime from `start` on that has no more bits, if there is one.
+fn next_prime(start: BoxedUint) -> Option<BoxedUint> {
+    let bits = NonZeroU32::new(start.bit_width())?;
+    SmallFactorsSieve::new(start, bits, false).ok()?.find(|number| is_prime(Flavor::Any, number))
+}
+
 fn impossible(reason: &str) -> FunctionError {
     FunctionError::Failed(format!("failed to generate private key: {reason}"))
 }
@@ -147,14 +169,26 @@ impl PrivateKey {
         // The time grows with more than the third power of the size. There are charts that make three of 4096 bits.
         runtime.spend(bits.pow(3) / 35_000)?;
         let bits = if runtime.host(|host| host.wants_stand_in()) { STAND_IN_BITS } else { bits };
-        let key = RsaKey::new(&mut Entropy(runtime), bits).map_err(|error| impossible(&error.to_string()))?;
-        Ok(PrivateKey::Rsa(Box::new(key)))
+        loop {
+            let starts = [0, 1].map(|_| start_of_prime(runtime, bits / 2));
+            // The two take as long as all else together.
+            let found = std::thread::scope(|scope| {
+                let searches = starts.map(|start| scope.spawn(|| next_prime(start)));
+                searches.map(|search| search.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            });
+            if let [Some(p), Some(q)] = found
+                && p != q
+                && let Ok(key) = RsaKey::from_primes(vec![p, q], RSA_EXPONENT.into())
+            {
+                return Ok(PrivateKey::Rsa(Box::new(key)));
+            }
+        }
     }
 
     pub(super) fn new_ec(runtime: &Runtime) -> Result<PrivateKey, FunctionError> {
         runtime.spend(5000)?;
         loop {
-            let secret = crate::functions::random::bytes(runtime, Curve::P256.size());
+            let secret = random::bytes(runtime, Curve::P256.size());
             if Curve::P256.public(&secret).is_some() {
                 return Ok(PrivateKey::Ec(Curve::P256, secret));
             }
