@@ -363,10 +363,17 @@ const TEMPLATES: &[(&str, &str, &str)] = &[
     ),
     ("genPrivateKey: rsa", "{{ range 1000000 }}{{ $_ := genPrivateKey \"rsa\" }}{{ end }}", STEPS),
     ("genPrivateKey: dsa", "{{ range 1000000 }}{{ $_ := genPrivateKey \"dsa\" }}{{ end }}", STEPS),
+    ("genPrivateKey: ecdsa", "{{ range 1000000 }}{{ $_ := genPrivateKey \"ecdsa\" }}{{ end }}", STEPS),
+    ("genPrivateKey: ed25519", "{{ range 1000000 }}{{ $_ := genPrivateKey \"ed25519\" }}{{ end }}", STEPS),
     ("genCA", "{{ range 1000000 }}{{ $_ := genCA \"x\" 1 }}{{ end }}", STEPS),
     (
         "genCAWithKey: rsa",
         r#"{{ $k := genPrivateKey "rsa" }}{{ range 1000000 }}{{ $_ := genCAWithKey "x" 1 $k }}{{ end }}"#,
+        STEPS,
+    ),
+    (
+        "buildCustomCert",
+        r#"{{ $c := genCA "x" 1 }}{{ range 1000000 }}{{ $_ := buildCustomCert ($c.Cert | b64enc) ($c.Key | b64enc) }}{{ end }}"#,
         STEPS,
     ),
     (

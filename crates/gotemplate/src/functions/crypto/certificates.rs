@@ -248,7 +248,7 @@ impl Subject {
             }
             None => (Issuer { name: name.clone(), key_id: Vec::new(), public_key: Vec::new() }, key),
         };
-        call.spend(3000 + signing_key.steps_to_sign())?;
+        call.spend(1000 + signing_key.steps_to_sign())?;
         let algorithm = signing_key.signature_algorithm().ok_or_else(unsupported)?;
         let serial = random::bytes(call.runtime(), 16);
         let now = call.runtime().host(|host| host.now()).seconds;
@@ -282,7 +282,8 @@ fn key_of(call: &Call<'_>, index: usize) -> Result<PrivateKey, FunctionError> {
 }
 
 fn read_key(call: &Call<'_>, text: &[u8], doing: &str) -> Result<PrivateKey, FunctionError> {
-    call.spend(cubed(text.len()))?;
+    // Its public part is computed.
+    call.spend(10_000 + cubed(text.len()))?;
     PrivateKey::from_pem(text).map_err(|error| FunctionError::Failed(format!("{doing}: {error}")))
 }
 

@@ -169,7 +169,8 @@ impl PrivateKey {
         // The time grows with more than the third power of the size. There are charts that make three of 4096 bits.
         runtime.spend(bits.pow(3) / 35_000)?;
         let bits = if runtime.host(|host| host.wants_stand_in()) { STAND_IN_BITS } else { bits };
-        loop {
+        // Hardly ever more than once, unless the host is no source of randomness.
+        for _ in 0..16 {
             let starts = [0, 1].map(|_| start_of_prime(runtime, bits / 2));
             // The two take as long as all else together.
             let found = std::thread::scope(|scope| {
@@ -183,6 +184,7 @@ impl PrivateKey {
                 return Ok(PrivateKey::Rsa(Box::new(key)));
             }
         }
+        Err(impossible("there are no two primes"))
     }
 
     pub(super) fn new_ec(runtime: &Runtime) -> Result<PrivateKey, FunctionError> {
@@ -346,7 +348,8 @@ impl PrivateKey {
     pub(super) fn steps_to_sign(&self) -> usize {
         match self {
             PrivateKey::Rsa(key) => cubed(key.size() * 8),
-            PrivateKey::Ec(..) | PrivateKey::Ed25519(_) | PrivateKey::Dsa(_) => 10_000,
+            PrivateKey::Ec(Curve::P384 | Curve::P521, _) => 35_000,
+            PrivateKey::Ec(Curve::P256, _) | PrivateKey::Ed25519(_) | PrivateKey::Dsa(_) => 10_000,
         }
     }
 
