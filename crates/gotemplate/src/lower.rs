@@ -89,8 +89,10 @@ impl Lowerer<'_> {
     fn site(&mut self, word: &str, op: Op, place: Place) -> usize {
         let index = self.sites.len();
         let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        let number = self.first + index;
-        self.names.push(format!("{}_{number}", if plain { word } else { "call" }));
+        let mut name = String::with_capacity(word.len() + 8);
+        // Writing to a string can't fail.
+        let _ = write!(name, "{}_{}", if plain { word } else { "call" }, self.first + index);
+        self.names.push(name);
         self.sites.push(Site { op, form: Form::Raw, place });
         index
     }

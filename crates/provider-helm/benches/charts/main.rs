@@ -26,7 +26,7 @@ use std::{env, fs};
 use subjects::Subject;
 
 /// Each a whole process of either.
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 31;
 /// Of a corpus, in which there are enough of them.
 const ROUNDS_OF_MANY: usize = 3;
 const WARM_ROUNDS: usize = 30;

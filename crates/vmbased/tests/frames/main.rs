@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod fixture;
+mod found;
 mod golden;
 mod later;
 mod properties;
