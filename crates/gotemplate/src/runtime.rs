@@ -83,7 +83,8 @@ impl Host for FixedHost {
 /// How much one session may use. The defaults are far above what real charts need.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Steps: function calls, turns of `range`, visited values, and one per 64 bytes made. Bounds the time.
+    /// Steps: function calls, turns of `range`, visited values, one per 64 bytes made and per 16 bytes of text given to
+    /// a function. Bounds the time.
     pub steps: u64,
     /// Bytes that all output, also that of `include`, may have in sum.
     pub output_bytes: u64,

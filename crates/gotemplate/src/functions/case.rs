@@ -157,6 +157,7 @@ fn kebabcase(call: &mut Call<'_>) -> Answer {
 
 fn separated(call: &Call<'_>, connector: char) -> Result<Value, FunctionError> {
     let text = input(call)?;
+    call.spend(text.len() / 4)?;
     Ok(Words { rest: &text, out: String::with_capacity(text.len() * 2), connector }.separate().into())
 }
 

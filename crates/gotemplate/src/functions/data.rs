@@ -179,7 +179,7 @@ fn yaml_by_json(call: &Call<'_>) -> Result<String, FunctionError> {
     let runtime = call.runtime();
     let json = encode(call.value(0), Layout { html: true, pretty: false }, runtime)
         .map_err(|error| prefixed(error, "error marshaling into JSON: "))?;
-    call.spend(json.len() / 8)?;
+    call.spend(json.len() / 2)?;
     let odd = |character| matches!(character, '\u{7f}'..='\u{9f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
     let node = if json.contains(odd) || has_long_key(call.value(0)) {
         let value = yaml::parse(&json).map_err(|error| {
@@ -284,5 +284,6 @@ fn must_to_yaml(call: &mut Call<'_>) -> Answer {
 fn to_yaml_pretty(call: &mut Call<'_>) -> Answer {
     let text = trimmed(yaml::write_pretty(&pretty_node(call.value(0), call.runtime(), 0)?));
     call.allocate(text.len())?;
+    call.spend(text.len() / 2)?;
     Ok(text.into())
 }

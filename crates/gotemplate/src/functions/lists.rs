@@ -70,6 +70,7 @@ fn prepend(call: &mut Call<'_>) -> Answer {
 fn chunk(call: &mut Call<'_>) -> Answer {
     let size = call.int(0)?;
     let items = list_items(call, 1, "Cannot chunk type ")?;
+    call.spend(items.len())?;
     // Go counts the chunks in floating point, and so decides about sizes that make no sense.
     let chunks = ((items.len() as f64 - 1.0) / size as f64).floor() + 1.0;
     let useless = size < 0 && items.len() as f64 % size as f64 == 0.0;

@@ -22,7 +22,7 @@ fn semver(call: &mut Call<'_>) -> Answer {
 
 fn semver_compare(call: &mut Call<'_>) -> Answer {
     let (constraint, version) = (call.string(0)?, call.string(1)?);
-    call.spend(constraint.len() * 2)?;
+    call.spend(10 + constraint.len() * 2)?;
     let constraint = Constraint::parse(&constraint).map_err(FunctionError::failed)?;
     Ok(constraint.accepts(&parse(&version)?).into())
 }

@@ -198,6 +198,8 @@ fn output(mut command: Command) -> Outcome<String> {
 
 /// How long a process takes whose output nobody keeps.
 fn timed(mut command: Command) -> Outcome<Duration> {
+    // Cargo's, in which each library would be looked for first.
+    command.env_remove("LD_LIBRARY_PATH");
     let start = Instant::now();
     let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status()?;
     let took = start.elapsed();

@@ -404,6 +404,51 @@ const TEMPLATES: &[(&str, &str, &str)] = &[
         STEPS,
     ),
     (
+        "trim: half a megabyte",
+        r#"{{ $x := repeat 100000 "xY z " }}{{ range 1000000 }}{{ $_ := trim $x }}{{ end }}"#,
+        STEPS,
+    ),
+    (
+        "quote: half a megabyte",
+        r#"{{ $x := repeat 100000 "xY z " }}{{ range 1000000 }}{{ $_ := quote $x }}{{ end }}"#,
+        STEPS,
+    ),
+    (
+        "eq: half a megabyte",
+        r#"{{ $x := repeat 100000 "xY z " }}{{ range 1000000 }}{{ $_ := eq $x $x }}{{ end }}"#,
+        STEPS,
+    ),
+    (
+        "initials: half a megabyte",
+        r#"{{ $x := repeat 100000 "xY z " }}{{ range 1000000 }}{{ $_ := initials $x }}{{ end }}"#,
+        STEPS,
+    ),
+    (
+        "snakecase: half a megabyte",
+        r#"{{ $x := repeat 100000 "xY z " }}{{ range 1000000 }}{{ $_ := snakecase $x }}{{ end }}"#,
+        STEPS,
+    ),
+    (
+        "replace: half a megabyte",
+        r#"{{ $x := repeat 100000 "xY z " }}{{ range 1000000 }}{{ $_ := replace "x" "y" $x }}{{ end }}"#,
+        STEPS,
+    ),
+    (
+        "printf: half a megabyte",
+        r#"{{ $x := repeat 100000 "xY z " }}{{ range 1000000 }}{{ $_ := printf "%x" $x }}{{ end }}"#,
+        STEPS,
+    ),
+    (
+        "merge: 20,000 keys",
+        r#"{{ $d := dict }}{{ range until 20000 }}{{ $_ := set $d (toString .) . }}{{ end }}{{ range 1000000 }}{{ $_ := merge (dict) $d }}{{ end }}"#,
+        STEPS,
+    ),
+    (
+        "toYamlPretty: 20,000 keys",
+        r#"{{ $d := dict }}{{ range until 20000 }}{{ $_ := set $d (toString .) . }}{{ end }}{{ range 1000000 }}{{ $_ := toYamlPretty $d }}{{ end }}"#,
+        STEPS,
+    ),
+    (
         "wrap, title, words",
         r#"{{ $x := repeat 100000 "xY z " }}{{ range 1000000 }}{{ $_ := wrap 9 $x }}{{ $_ = title $x }}{{ $_ = snakecase $x }}{{ end }}"#,
         STEPS,
