@@ -320,7 +320,9 @@ fn println(call: &mut Call<'_>) -> Result<Value, FunctionError> {
 
 fn printf(call: &mut Call<'_>) -> Result<Value, FunctionError> {
     let format = call.string(0)?;
-    Ok(Value::string(sprintf(&format, &call.args()[1..], call.runtime())?))
+    let text = sprintf(&format, &call.args()[1..], call.runtime())?;
+    call.spend(text.len() / 16)?;
+    Ok(Value::string(text))
 }
 
 /// The text of the arguments, as `html`, `js` and `urlquery` take it.

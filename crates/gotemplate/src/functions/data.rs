@@ -284,6 +284,6 @@ fn must_to_yaml(call: &mut Call<'_>) -> Answer {
 fn to_yaml_pretty(call: &mut Call<'_>) -> Answer {
     let text = trimmed(yaml::write_pretty(&pretty_node(call.value(0), call.runtime(), 0)?));
     call.allocate(text.len())?;
-    call.spend(text.len() / 2)?;
+    call.spend(text.len() * 3 / 2)?;
     Ok(text.into())
 }

@@ -178,7 +178,7 @@ fn merge_into(
 ) -> Result<(), FunctionError> {
     call.runtime().descend(depth)?;
     for (key, new) in from.entries() {
-        call.spend(3)?;
+        call.spend(6)?;
         if new.is_nil() {
             if overwrite {
                 into.set(key, new);

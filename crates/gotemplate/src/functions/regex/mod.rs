@@ -108,7 +108,7 @@ fn find_all(call: &mut Call<'_>) -> Answer {
     let search = search(call)?;
     let found = search.matches().take(limit(call)?);
     let found: Vec<Value> = found.map(|found| Value::string(found.as_bytes().to_vec())).collect();
-    call.spend(found.len() * 2)?;
+    call.spend(found.len() * 3)?;
     Ok(nil_if_empty(found))
 }
 
