@@ -292,7 +292,7 @@ impl Inner {
         place: Place,
     ) -> Result<Value, Failure> {
         // Whatever a function does with a text, it goes over it once; those that do more take more.
-        let texts: usize = arguments.iter().map(Value::text_len).sum();
+        let texts: usize = arguments.iter().filter_map(Value::as_bytes).map(<[u8]>::len).sum();
         self.runtime.spend(texts / 16).map_err(Failure::at(place))?;
         let mut call = Call::new(entry.name, arguments, &self.runtime).written_at(nodes);
         (entry.call)(&mut call).map_err(|error| {

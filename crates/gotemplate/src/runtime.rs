@@ -121,6 +121,11 @@ impl Runtime {
         ask(&mut **self.host.borrow_mut())
     }
 
+    /// As [`Host::wants_stand_in`].
+    pub(crate) fn wants_stand_in(&self) -> bool {
+        self.host(|host| host.wants_stand_in())
+    }
+
     /// The limits of the session.
     pub fn limits(&self) -> &Limits {
         &self.limits

@@ -38,15 +38,6 @@ pub enum Value {
 const COPY: usize = 7;
 
 impl Value {
-    /// The bytes of a text or of a file; of everything else none.
-    pub(crate) fn text_len(&self) -> usize {
-        match self {
-            Value::String(text) => text.len(),
-            Value::RawString(bytes) | Value::Bytes(bytes) => bytes.len(),
-            _ => 0,
-        }
-    }
-
     /// A Go `int`.
     pub fn int(number: i64) -> Value {
         Value::Integer(Integer::Int, number)

@@ -27,10 +27,6 @@ const BCRYPT_STEPS: usize = 250_000;
 /// Steps for one derivation, which takes about a sixth of a second.
 const SCRYPT_STEPS: usize = 600_000;
 
-fn wants_stand_in(call: &Call<'_>) -> bool {
-    call.runtime().host(|host| host.wants_stand_in())
-}
-
 /// The hash of a password, or the text of an error.
 fn hashed(call: &Call<'_>, password: &[u8]) -> Result<String, FunctionError> {
     let failed = |reason: &str| format!("failed to encrypt string with bcrypt: {reason}");
@@ -40,7 +36,7 @@ fn hashed(call: &Call<'_>, password: &[u8]) -> Result<String, FunctionError> {
     call.spend(BCRYPT_STEPS)?;
     let mut salt = [0; 16];
     salt.copy_from_slice(&random::bytes(call.runtime(), 16));
-    let cost = if wants_stand_in(call) { STAND_IN_COST } else { BCRYPT_COST };
+    let cost = if call.runtime().wants_stand_in() { STAND_IN_COST } else { BCRYPT_COST };
     Ok(match ::bcrypt::hash_with_salt(password, cost, salt) {
         Ok(hash) => hash.format_for_version(Version::TwoA),
         Err(error) => failed(&error.to_string()),
@@ -129,7 +125,7 @@ fn derive_password(call: &mut Call<'_>) -> Answer {
     let length = |text: &[u8]| (text.len() as u32).to_be_bytes();
     let salt = [SEED, &length(user), user].concat();
     let mut key = [0; 64];
-    let rounds = if wants_stand_in(call) { 1 } else { 15 };
+    let rounds = if call.runtime().wants_stand_in() { 1 } else { 15 };
     let derived = scrypt::Params::new(rounds, 8, 2).map_err(|error| failed(&error)).and_then(|params| {
         scrypt::scrypt(password, &salt, &params, &mut key).map_err(|error| failed(&error))
     });
