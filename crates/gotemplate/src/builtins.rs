@@ -199,7 +199,7 @@ fn slice(call: &mut Call<'_>) -> Result<Value, FunctionError> {
     Ok(match item {
         Value::List(list) => crate::map::List::of(list.element(), list.items()[from..to].to_vec()).into(),
         Value::Bytes(bytes) => Value::Bytes(bytes[from..to].into()),
-        other => Value::string(other.as_bytes().unwrap_or_default()[from..to].to_vec()),
+        other => Value::string(&other.as_bytes().unwrap_or_default()[from..to]),
     })
 }
 
@@ -320,9 +320,7 @@ fn println(call: &mut Call<'_>) -> Result<Value, FunctionError> {
 
 fn printf(call: &mut Call<'_>) -> Result<Value, FunctionError> {
     let format = call.string(0)?;
-    let text = sprintf(&format, &call.args()[1..], call.runtime())?;
-    call.spend(text.len() / 16)?;
-    Ok(Value::string(text))
+    Ok(Value::string(sprintf(&format, &call.args()[1..], call.runtime())?))
 }
 
 /// The text of the arguments, as `html`, `js` and `urlquery` take it.

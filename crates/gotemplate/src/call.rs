@@ -29,6 +29,9 @@ pub struct Entry {
     pub call: Function,
 }
 
+/// Steps for the memory of a map.
+pub(crate) const NEW_MAP: usize = 8;
+
 impl Entry {
     /// A function of exactly `count` arguments.
     pub const fn exact(name: &'static str, count: usize, call: Function) -> Entry {
@@ -38,6 +41,20 @@ impl Entry {
     /// A function of `min` or more arguments.
     pub const fn variadic(name: &'static str, min: usize, call: Function) -> Entry {
         Entry { name, min, max: None, call }
+    }
+
+    /// Makes a call, which takes two steps and one per argument, one per 16 bytes of the texts that go in and come out,
+    /// and some for a map that comes out: that much any function does. One that does more takes more itself.
+    ///
+    /// # Errors
+    ///
+    /// What the function says, or the budget is used up.
+    pub fn run(&self, call: &mut Call<'_>) -> Result<Value, FunctionError> {
+        let length = |value: &Value| value.as_bytes().map_or(0, <[u8]>::len);
+        call.spend(2 + call.args().len() + call.args().iter().map(length).sum::<usize>() / 16)?;
+        let result = (self.call)(call)?;
+        call.spend(if let Value::Map(_) = result { NEW_MAP } else { length(&result) / 16 })?;
+        Ok(result)
     }
 }
 

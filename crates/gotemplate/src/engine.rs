@@ -23,7 +23,7 @@ const SHORT: usize = 64;
 /// What keeping one value for Tera costs: it stays until the session ends.
 const KEEP: usize = 8;
 
-/// Steps for compiling a text of `tpl`, besides those for its length.
+/// Steps for compiling a text of `tpl`, besides one for each byte.
 const COMPILE: usize = 1000;
 
 mod ranges;
@@ -291,11 +291,8 @@ impl Inner {
         nodes: &[Place],
         place: Place,
     ) -> Result<Value, Failure> {
-        // Whatever a function does with a text, it goes over it once; those that do more take more.
-        let texts: usize = arguments.iter().filter_map(Value::as_bytes).map(<[u8]>::len).sum();
-        self.runtime.spend(texts / 16).map_err(Failure::at(place))?;
         let mut call = Call::new(entry.name, arguments, &self.runtime).written_at(nodes);
-        (entry.call)(&mut call).map_err(|error| {
+        entry.run(&mut call).map_err(|error| {
             let FunctionError::Argument(_) = error else {
                 return Failure { function: Some(entry.name), ..Failure::at(place)(error) };
             };
@@ -387,10 +384,11 @@ impl Inner {
             text: Some(text.to_string()),
             ..Failure::at(place)(error)
         };
+        // As of any other call.
+        self.runtime.spend(4 + text.len() / 16).map_err(failed)?;
         if !text.contains("{{") {
             return Ok(Value::from(text.replace("<no value>", "")));
         }
-        self.runtime.spend(text.len()).map_err(failed)?;
         let program = self.compiled(&text).map_err(failed)?;
         let limit = self.runtime.limits().depth;
         if self.depth.get() >= limit {
@@ -409,7 +407,7 @@ impl Inner {
         if let Some(program) = self.compiled.borrow().get(text) {
             return Ok(Rc::clone(program));
         }
-        self.runtime.spend(COMPILE)?;
+        self.runtime.spend(COMPILE + text.len())?;
         let functions = &self.program.functions;
         let mut set = Set::default();
         let refused = |error: Error| {

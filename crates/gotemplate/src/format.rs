@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::call::FunctionError;
 use crate::kind::Integer;
-use crate::print::general;
+use crate::print::{OBJECT, general};
 use crate::runtime::Runtime;
 use crate::value::Value;
 
@@ -22,7 +22,7 @@ pub(crate) fn sprint(values: &[Value], runtime: &Runtime) -> Result<Vec<u8>, Fun
             Value::RawString(bytes) => out.extend_from_slice(bytes),
             value => out.extend_from_slice(value.print(runtime)?.as_bytes()),
         }
-        runtime.allocate(out.len())?;
+        runtime.check_size(out.len())?;
     }
     Ok(out)
 }
@@ -36,8 +36,9 @@ pub(crate) fn sprintf(format: &str, values: &[Value], runtime: &Runtime) -> Resu
     let mut rest = format;
     while let Some(percent) = rest.find('%') {
         printer.out.extend_from_slice(&rest.as_bytes()[..percent]);
+        runtime.spend(2)?;
         rest = printer.directive(&rest[percent + 1..])?;
-        runtime.allocate(printer.out.len())?;
+        runtime.check_size(printer.out.len())?;
     }
     printer.out.extend_from_slice(rest.as_bytes());
     if !printer.reordered && printer.next < values.len() {
@@ -207,7 +208,11 @@ impl Printer<'_> {
                 integer_as(*number, verb, spec)
             }
             ('v', Value::Float(number)) => float(*number, 'g', spec),
-            ('e' | 'E' | 'f' | 'F' | 'g' | 'G', Value::Float(number)) => float(*number, verb, spec),
+            ('e' | 'E' | 'f' | 'F' | 'g' | 'G', Value::Float(number)) => {
+                let digits = float(*number, verb, spec);
+                self.runtime.spend(digits.len() / 4)?;
+                digits
+            }
             (_, Value::String(_) | Value::RawString(_)) => match text(value, verb, spec) {
                 Some(text) => text,
                 None => self.misfit(value, verb)?,
@@ -236,6 +241,7 @@ impl Printer<'_> {
                 out
             }
             ('v' | 's' | 'q' | 'x' | 'X', Value::Object(object)) => {
+                self.runtime.spend(OBJECT)?;
                 text(&Value::from(object.print()), verb, spec).unwrap_or_default()
             }
             ('b' | 'o' | 'O' | 'c' | 'd' | 'U', Value::Object(object)) => match object.data() {

@@ -6,6 +6,12 @@ use crate::call::FunctionError;
 use crate::runtime::Runtime;
 use crate::value::Value;
 
+/// Steps for printing a float.
+const FLOAT: usize = 2;
+
+/// Steps for printing what prints itself.
+pub(crate) const OBJECT: usize = 10;
+
 impl Value {
     /// What `%v` prints: maps sorted, `1e+06`, nil as `<nil>`.
     ///
@@ -15,6 +21,7 @@ impl Value {
     pub fn print(&self, runtime: &Runtime) -> Result<String, FunctionError> {
         let mut out = String::new();
         self.print_to(&mut out, runtime, 0)?;
+        runtime.spend(out.len() / 16)?;
         Ok(out)
     }
 
@@ -27,7 +34,10 @@ impl Value {
                 // Writing to a string can't fail.
                 let _ = write!(out, "{number}");
             }
-            Value::Float(number) => out.push_str(&float(*number)),
+            Value::Float(number) => {
+                runtime.spend(FLOAT)?;
+                out.push_str(&float(*number));
+            }
             Value::String(text) => out.push_str(text),
             Value::RawString(bytes) => out.push_str(&String::from_utf8_lossy(bytes)),
             Value::Bytes(bytes) => {
@@ -59,12 +69,12 @@ impl Value {
                 }
                 out.push(']');
             }
-            Value::Object(object) => out.push_str(&object.print()),
+            Value::Object(object) => {
+                runtime.spend(OBJECT)?;
+                out.push_str(&object.print());
+            }
         }
-        if out.len() > runtime.limits().value_bytes {
-            runtime.allocate(out.len())?;
-        }
-        Ok(())
+        runtime.check_size(out.len())
     }
 }
 

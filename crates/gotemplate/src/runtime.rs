@@ -83,8 +83,8 @@ impl Host for FixedHost {
 /// How much one session may use. The defaults are far above what real charts need.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Steps: function calls, turns of `range`, visited values, one per 64 bytes made and per 16 bytes of text given to
-    /// a function. Bounds the time.
+    /// Steps: function calls, turns of `range`, visited values, one per 64 bytes made and one per 16 bytes of text that
+    /// a function takes or gives. Bounds the time.
     pub steps: u64,
     /// Bytes that all output, also that of `include`, may have in sum.
     pub output_bytes: u64,
@@ -96,7 +96,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { steps: 10_000_000, output_bytes: 64 << 20, value_bytes: 16 << 20, depth: 1000 }
+        Limits { steps: 6_000_000, output_bytes: 64 << 20, value_bytes: 16 << 20, depth: 1000 }
     }
 }
 
@@ -153,18 +153,28 @@ impl Runtime {
         }
     }
 
+    /// Asks whether a value may have this many bytes.
+    ///
+    /// # Errors
+    ///
+    /// It would be too large; the render ends.
+    pub fn check_size(&self, bytes: usize) -> Result<(), FunctionError> {
+        let limit = self.limits.value_bytes;
+        if bytes > limit {
+            return Err(FunctionError::Limit(format!(
+                "a value of {bytes} bytes is over the limit of {limit}"
+            )));
+        }
+        Ok(())
+    }
+
     /// Asks whether a value of this many bytes may be made, before it is, and takes its steps.
     ///
     /// # Errors
     ///
     /// The value would be too large, or the budget is used up; the render ends.
     pub fn allocate(&self, bytes: usize) -> Result<(), FunctionError> {
-        if bytes > self.limits.value_bytes {
-            let limit = self.limits.value_bytes;
-            return Err(FunctionError::Limit(format!(
-                "a value of {bytes} bytes is over the limit of {limit}"
-            )));
-        }
+        self.check_size(bytes)?;
         self.spend(bytes / 64)
     }
 

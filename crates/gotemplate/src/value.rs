@@ -49,10 +49,11 @@ impl Value {
     }
 
     /// A Go string of any bytes.
-    pub fn string(bytes: Vec<u8>) -> Value {
-        match String::from_utf8(bytes) {
+    pub fn string(bytes: impl AsRef<[u8]>) -> Value {
+        let bytes = bytes.as_ref();
+        match std::str::from_utf8(bytes) {
             Ok(text) => Value::from(text),
-            Err(error) => Value::RawString(Rc::from(error.into_bytes())),
+            Err(_) => Value::RawString(Rc::from(bytes)),
         }
     }
 

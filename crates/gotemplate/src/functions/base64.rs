@@ -1,6 +1,21 @@
 //! Base64 and base32 with the standard alphabets and padding, read as strictly as Go does.
 
-use std::fmt::Write;
+/// Where the alphabets do not have a byte.
+const NONE: u8 = u8::MAX;
+
+const BASE64_VALUES: [u8; 256] = values(BASE64);
+const BASE32_VALUES: [u8; 256] = values(BASE32);
+
+/// What each digit stands for.
+const fn values(alphabet: &[u8]) -> [u8; 256] {
+    let mut values = [NONE; 256];
+    let mut value = 0;
+    while value < alphabet.len() {
+        values[alphabet[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+}
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -32,24 +47,20 @@ pub(crate) fn encode32(bytes: &[u8]) -> String {
 
 /// The bytes of a base64 text; line breaks are skipped.
 pub(crate) fn decode(text: &[u8]) -> Result<Vec<u8>, Corrupt> {
-    decode_with(text, BASE64, 6)
+    decode_with(text, &BASE64_VALUES, 6)
 }
 
 /// The bytes of a base32 text; line breaks are skipped.
 pub(crate) fn decode32(text: &[u8]) -> Result<Vec<u8>, Corrupt> {
     // The offsets of its errors do not count line breaks.
     let text: Vec<u8> = text.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
-    decode_with(&text, BASE32, 5)
+    decode_with(&text, &BASE32_VALUES, 5)
 }
 
 /// Bytes as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string can't fail.
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
+    let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Digits in a group that is a whole number of bytes.
@@ -79,7 +90,7 @@ fn encode_with(bytes: &[u8], alphabet: &[u8], bits: u32) -> String {
     out
 }
 
-fn decode_with(text: &[u8], alphabet: &[u8], bits: u32) -> Result<Vec<u8>, Corrupt> {
+fn decode_with(text: &[u8], values: &[u8; 256], bits: u32) -> Result<Vec<u8>, Corrupt> {
     let group = group(bits);
     let corrupt = |offset| Corrupt { bits, offset };
     let mut out = Vec::with_capacity(text.len() * bits as usize / 8);
@@ -99,9 +110,9 @@ fn decode_with(text: &[u8], alphabet: &[u8], bits: u32) -> Result<Vec<u8>, Corru
                 padding = Some(offset);
                 break;
             }
-            match alphabet.iter().position(|&known| known == digit) {
-                Some(value) => buffer = (buffer << bits) | value as u64,
-                None => return Err(corrupt(offset)),
+            match values[usize::from(digit)] {
+                NONE => return Err(corrupt(offset)),
+                value => buffer = (buffer << bits) | u64::from(value),
             }
             count += 1;
         }

@@ -90,7 +90,7 @@ fn fold(call: &Call<'_>, first: f64, others: &[Value], operation: Operation) -> 
     let mut result = Decimal::of(first)?;
     for other in others {
         // The digits become more with each number.
-        call.spend(8 + usize::try_from(result.digits.bits() / 64).unwrap_or(usize::MAX))?;
+        call.spend(14 + usize::try_from(result.digits.bits() / 64).unwrap_or(usize::MAX))?;
         result = operation(&result, &Decimal::of(to_float(other))?)?;
     }
     Ok(result.float().into())

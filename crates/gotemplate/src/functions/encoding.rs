@@ -22,7 +22,6 @@ pub(super) const ENTRIES: &[Entry] = &[
 fn input<'a>(call: &Call<'a>) -> Result<&'a [u8], FunctionError> {
     let bytes = call.bytes(0)?;
     call.allocate(bytes.len() * 2)?;
-    call.spend(bytes.len() / 16)?;
     Ok(bytes)
 }
 

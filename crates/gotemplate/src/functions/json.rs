@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::call::FunctionError;
+use crate::call::{FunctionError, NEW_MAP};
 use crate::map::List;
 use crate::number::{json_float, parse_float};
 use crate::runtime::Runtime;
@@ -37,9 +37,7 @@ struct Encoder<'r> {
 impl Encoder<'_> {
     fn value(&mut self, value: &Value, depth: usize) -> Result<(), FunctionError> {
         self.runtime.descend(depth)?;
-        if self.out.len() > self.runtime.limits().value_bytes {
-            self.runtime.allocate(self.out.len())?;
-        }
+        self.runtime.check_size(self.out.len())?;
         match value {
             Value::Nil => self.out.push_str("null"),
             Value::Bool(bool) => self.out.push_str(if *bool { "true" } else { "false" }),
@@ -272,6 +270,7 @@ impl Decoder<'_> {
     }
 
     fn object(&mut self, depth: usize) -> Result<Value, FunctionError> {
+        self.runtime.spend(NEW_MAP)?;
         self.position += 1;
         let mut entries = Vec::new();
         self.blank();

@@ -79,6 +79,7 @@ fn chunk(call: &mut Call<'_>) -> Answer {
     }
     let size = if chunks == 0.0 { 1 } else { usize::try_from(size).unwrap_or(items.len()).max(1) };
     let chunks = if chunks == 0.0 { &[] } else { items.as_slice() }.chunks(size);
+    call.spend(chunks.len() * 6)?;
     Ok(List::of(Element::Lists, chunks.map(|chunk| Value::list(chunk.to_vec())).collect()).into())
 }
 

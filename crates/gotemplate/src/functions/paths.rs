@@ -50,7 +50,7 @@ fn base(call: &mut Call<'_>) -> Answer {
     let end = path.iter().rposition(|&byte| byte != b'/').map_or(0, |index| index + 1);
     let path = &path[..end];
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-    Ok(if name.is_empty() { "/".into() } else { Value::string(name.to_vec()) })
+    Ok(if name.is_empty() { "/".into() } else { Value::string(name) })
 }
 
 fn clean(call: &mut Call<'_>) -> Answer {
@@ -67,7 +67,7 @@ fn ext(call: &mut Call<'_>) -> Answer {
     let path = call.bytes(0)?;
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
     let dot = name.iter().rposition(|&byte| byte == b'.').unwrap_or(name.len());
-    Ok(Value::string(name[dot..].to_vec()))
+    Ok(Value::string(&name[dot..]))
 }
 
 fn is_abs(call: &mut Call<'_>) -> Answer {

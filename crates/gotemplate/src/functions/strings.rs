@@ -2,6 +2,10 @@
 //!
 //! Go's strings are bytes, and so they are here: `trunc` may cut a character in half.
 
+use std::collections::BTreeSet;
+
+use memchr::memmem::Finder;
+
 use super::args::{Answer, count, string_list, text, texts};
 use crate::call::{Call, Entry, FunctionError};
 use crate::format::quoted;
@@ -56,31 +60,32 @@ pub(super) fn first_width(text: &[u8]) -> usize {
 
 /// Go's `strings.SplitN`: at most `limit` parts, all of them for a negative one, none for 0. Without a separator, the
 /// characters.
-fn split_at(text: &[u8], separator: &[u8], limit: i64) -> Vec<Vec<u8>> {
+fn split_at<'t>(text: &'t [u8], separator: &[u8], limit: i64) -> Vec<&'t [u8]> {
     let mut parts = Vec::new();
     if limit == 0 {
         return parts;
     }
     let mut rest = text;
-    let full = |parts: &[Vec<u8>]| limit > 0 && parts.len() as i64 == limit - 1;
+    let full = |parts: &[&[u8]]| limit > 0 && parts.len() as i64 == limit - 1;
     if separator.is_empty() {
         while !rest.is_empty() && !full(&parts) {
             let (first, after) = rest.split_at(first_width(rest));
-            parts.push(first.to_vec());
+            parts.push(first);
             rest = after;
         }
         if !rest.is_empty() {
-            parts.push(rest.to_vec());
+            parts.push(rest);
         }
         return parts;
     }
+    let separator = Finder::new(separator);
     while !full(&parts)
-        && let Some(index) = find(rest, separator)
+        && let Some(index) = separator.find(rest)
     {
-        parts.push(rest[..index].to_vec());
-        rest = &rest[index + separator.len()..];
+        parts.push(&rest[..index]);
+        rest = &rest[index + separator.needle().len()..];
     }
-    parts.push(rest.to_vec());
+    parts.push(rest);
     parts
 }
 
@@ -91,15 +96,17 @@ fn split_call(
     limit: i64,
 ) -> Result<Vec<Value>, FunctionError> {
     let (separator, text) = (call.bytes(separator)?, call.bytes(text)?);
-    // Each part is a value of its own.
-    call.spend(text.len())?;
-    Ok(split_at(text, separator, limit).into_iter().map(Value::string).collect())
+    let parts = split_at(text, separator, limit);
+    // Each is a value of its own.
+    call.spend(parts.len() * 3)?;
+    Ok(parts.into_iter().map(Value::string).collect())
 }
 
 /// The parts as a map of `_0`, `_1` and so on.
-fn numbered(parts: Vec<Value>) -> Value {
+fn numbered(call: &Call<'_>, parts: Vec<Value>) -> Answer {
+    call.spend(parts.len() * 6)?;
     let entries = parts.into_iter().enumerate();
-    Map::of(MapType::String, entries.map(|(index, part)| (format!("_{index}").into(), part))).into()
+    Ok(Map::of(MapType::String, entries.map(|(index, part)| (format!("_{index}").into(), part))).into())
 }
 
 /// Go's `strings.ReplaceAll`. An empty `old` stands before each character and at the end.
@@ -115,24 +122,21 @@ fn replace_all(call: &Call<'_>, text: &[u8], old: &[u8], new: &[u8]) -> Result<V
             out.extend_from_slice(new);
             out.extend_from_slice(first);
             rest = after;
-            check_size(call, &out)?;
+            call.runtime().check_size(out.len())?;
         }
         out.extend_from_slice(new);
     } else {
-        while let Some(index) = find(rest, old) {
+        let old = Finder::new(old);
+        while let Some(index) = old.find(rest) {
             out.extend_from_slice(&rest[..index]);
             out.extend_from_slice(new);
-            rest = &rest[index + old.len()..];
-            check_size(call, &out)?;
+            rest = &rest[index + old.needle().len()..];
+            call.runtime().check_size(out.len())?;
         }
         out.extend_from_slice(rest);
     }
     call.allocate(out.len())?;
     Ok(out)
-}
-
-fn check_size(call: &Call<'_>, out: &[u8]) -> Result<(), FunctionError> {
-    if out.len() > call.runtime().limits().value_bytes { call.allocate(out.len()) } else { Ok(()) }
 }
 
 fn cat(call: &mut Call<'_>) -> Answer {
@@ -198,7 +202,7 @@ fn join(call: &mut Call<'_>) -> Answer {
             out.extend_from_slice(separator);
         }
         out.extend_from_slice(item.as_bytes().unwrap_or_default());
-        check_size(call, &out)?;
+        call.runtime().check_size(out.len())?;
     }
     call.allocate(out.len())?;
     Ok(Value::string(out))
@@ -206,7 +210,7 @@ fn join(call: &mut Call<'_>) -> Answer {
 
 fn plural(call: &mut Call<'_>) -> Answer {
     let (one, many, count) = (call.bytes(0)?, call.bytes(1)?, call.int(2)?);
-    Ok(Value::string(if count == 1 { one } else { many }.to_vec()))
+    Ok(Value::string(if count == 1 { one } else { many }))
 }
 
 fn quote(call: &mut Call<'_>) -> Answer {
@@ -244,13 +248,13 @@ fn replace(call: &mut Call<'_>) -> Answer {
 }
 
 fn split(call: &mut Call<'_>) -> Answer {
-    split_call(call, 0, 1, -1).map(numbered)
+    numbered(call, split_call(call, 0, 1, -1)?)
 }
 
 fn splitn(call: &mut Call<'_>) -> Answer {
     call.bytes(0)?;
     let limit = call.int(1)?;
-    split_call(call, 0, 2, limit).map(numbered)
+    numbered(call, split_call(call, 0, 2, limit)?)
 }
 
 fn split_list(call: &mut Call<'_>) -> Answer {
@@ -278,7 +282,7 @@ fn substr(call: &mut Call<'_>) -> Answer {
     if from > to {
         return Err(bounds(format!("[{from}:{to}]")));
     }
-    Ok(Value::string(text[from as usize..to as usize].to_vec()))
+    Ok(Value::string(&text[from as usize..to as usize]))
 }
 
 fn to_string(call: &mut Call<'_>) -> Answer {
@@ -312,22 +316,29 @@ fn trim(call: &mut Call<'_>) -> Answer {
     let space = |character: &[u8]| {
         std::str::from_utf8(character).is_ok_and(|text| text.chars().all(char::is_whitespace))
     };
-    Ok(Value::string(trimmed(call.bytes(0)?, space).to_vec()))
+    Ok(Value::string(trimmed(call.bytes(0)?, space)))
 }
 
 fn trim_all(call: &mut Call<'_>) -> Answer {
-    let (cut, text) = (call.bytes(0)?, call.bytes(1)?);
-    Ok(Value::string(trimmed(text, |character| find(cut, character).is_some()).to_vec()))
+    let (mut cut, text) = (call.bytes(0)?, call.bytes(1)?);
+    call.spend((cut.len() + text.len()) / 4)?;
+    let mut characters = BTreeSet::new();
+    while !cut.is_empty() {
+        let (first, after) = cut.split_at(first_width(cut));
+        characters.insert(first);
+        cut = after;
+    }
+    Ok(Value::string(trimmed(text, |character| characters.contains(character))))
 }
 
 fn trim_prefix(call: &mut Call<'_>) -> Answer {
     let (prefix, text) = (call.bytes(0)?, call.bytes(1)?);
-    Ok(Value::string(text.strip_prefix(prefix).unwrap_or(text).to_vec()))
+    Ok(Value::string(text.strip_prefix(prefix).unwrap_or(text)))
 }
 
 fn trim_suffix(call: &mut Call<'_>) -> Answer {
     let (suffix, text) = (call.bytes(0)?, call.bytes(1)?);
-    Ok(Value::string(text.strip_suffix(suffix).unwrap_or(text).to_vec()))
+    Ok(Value::string(text.strip_suffix(suffix).unwrap_or(text)))
 }
 
 fn trunc(call: &mut Call<'_>) -> Answer {
@@ -340,5 +351,5 @@ fn trunc(call: &mut Call<'_>) -> Answer {
     } else {
         text
     };
-    Ok(Value::string(part.to_vec()))
+    Ok(Value::string(part))
 }

@@ -290,10 +290,10 @@ impl Url {
 fn url_parse(call: &mut Call<'_>) -> Answer {
     let text = call.bytes(0)?;
     call.allocate(text.len())?;
-    call.spend(text.len() / 16)?;
+    call.spend(8)?;
     let url =
         Url::parse(text).map_err(|error| FunctionError::Failed(format!("unable to parse url: {error}")))?;
-    let text = |text: &[u8]| Value::string(text.to_vec());
+    let text = |text: &[u8]| Value::string(text);
     Ok(Value::map([
         ("scheme", text(&url.scheme)),
         ("host", text(&url.host)),
@@ -338,6 +338,8 @@ fn url_join(call: &mut Call<'_>) -> Answer {
             .user;
     }
     let text = url.text();
+    // What the map holds was not paid for.
     call.allocate(text.len())?;
+    call.spend(8 + text.len() / 16)?;
     Ok(Value::string(text))
 }

@@ -68,7 +68,7 @@ fn initials(call: &mut Call<'_>) -> Answer {
 fn nospace(call: &mut Call<'_>) -> Answer {
     let text = call.bytes(0)?;
     if !text.iter().any(|&byte| is_blank(byte)) {
-        return Ok(Value::string(text.to_vec()));
+        return Ok(Value::string(text));
     }
     Ok(text.iter().filter(|&&byte| !is_blank(byte)).map(|&byte| char::from(byte)).collect::<String>().into())
 }

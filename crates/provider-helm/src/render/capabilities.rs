@@ -3,6 +3,7 @@
 use gotemplate::{Call, Element, FunctionError, Kind, List, Object, Value};
 use provider_core::{Error, Result};
 use std::any::Any;
+use std::sync::Arc;
 
 /// The version of Helm whose rules are followed, as `.Capabilities.HelmVersion` says it.
 const HELM_VERSION: &str = "v4.3.1";
@@ -14,7 +15,7 @@ pub struct Capabilities {
     /// The version of Kubernetes, as the server says it.
     pub kube_version: KubeVersion,
     /// `group/version` and `group/version/Kind` of everything that the server has.
-    pub api_versions: Vec<String>,
+    pub api_versions: Arc<[String]>,
 }
 
 /// A version of Kubernetes.
@@ -110,7 +111,7 @@ impl Object for Whole {
     fn field(&self, name: &str) -> Option<Value> {
         match name {
             "KubeVersion" => Some(Value::object(self.0.kube_version.clone())),
-            "APIVersions" => Some(Value::object(ApiVersions(self.0.api_versions.clone()))),
+            "APIVersions" => Some(Value::object(ApiVersions(Arc::clone(&self.0.api_versions)))),
             "HelmVersion" => Some(Value::object(HelmVersion)),
             _ => None,
         }
@@ -180,7 +181,7 @@ impl Object for KubeVersion {
     }
 }
 
-struct ApiVersions(Vec<String>);
+struct ApiVersions(Arc<[String]>);
 
 impl Object for ApiVersions {
     fn type_name(&self) -> &str {
@@ -194,6 +195,7 @@ impl Object for ApiVersions {
     fn call(&self, method: &str, call: &mut Call<'_>) -> Option<Result<Value, FunctionError>> {
         let has = |call: &mut Call<'_>| {
             let wanted = call.string(0)?;
+            call.spend(self.0.len() / 8)?;
             Ok(Value::Bool(self.0.iter().any(|version| **version == *wanted)))
         };
         (method == "Has").then(|| has(call))

@@ -37,7 +37,7 @@ fn function(call: &Call<'_>, name: &str, argument: Value) -> Result<Value, Funct
     let functions = Functions::helm();
     let entry =
         functions.get(name).ok_or_else(|| FunctionError::failed(format!("there is no function {name}")))?;
-    (entry.call)(&mut Call::new(name, &[argument], call.runtime()))
+    entry.run(&mut Call::new(name, &[argument], call.runtime()))
 }
 
 impl Object for Files {
@@ -60,24 +60,24 @@ impl Object for Files {
     fn call(&self, method: &str, call: &mut Call<'_>) -> Option<Result<Value, FunctionError>> {
         let known = ["Get", "GetBytes", "Glob", "AsConfig", "AsSecrets", "Lines"];
         known.contains(&method).then(|| match method {
-            "Get" => Ok(self.0.get(&*call.string(0)?).map_or("".into(), |data| Value::string(data.to_vec()))),
+            "Get" => Ok(self.0.get(&*call.string(0)?).map_or("".into(), Value::string)),
             "GetBytes" => {
                 let data = self.0.get(&*call.string(0)?).cloned();
                 Ok(Value::Bytes(data.unwrap_or_else(|| Rc::from([]))))
             }
             "Glob" => {
                 let glob = Glob::parse(&call.string(0)?);
-                call.spend(self.0.len())?;
+                call.spend(self.0.len() * 12)?;
                 let files = self.0.iter().filter(|(path, _)| glob.matches(path));
                 Ok(Value::object(Files(files.map(|(path, data)| (path.clone(), Rc::clone(data))).collect())))
             }
-            "AsConfig" => self.as_map(call, |data| Ok(Value::string(data.to_vec()))),
-            "AsSecrets" => self.as_map(call, |data| function(call, "b64enc", Value::string(data.to_vec()))),
+            "AsConfig" => self.as_map(call, |data| Ok(Value::string(data))),
+            "AsSecrets" => self.as_map(call, |data| function(call, "b64enc", Value::string(data))),
             _ => match self.0.get(&*call.string(0)?) {
                 None => Err(FunctionError::failed("must pass files")),
                 Some(data) => {
                     let lines = data.strip_suffix(b"\n").unwrap_or(data).split(|byte| *byte == b'\n');
-                    Ok(Value::strings(lines.map(|line| Value::string(line.to_vec()))))
+                    Ok(Value::strings(lines.map(Value::string)))
                 }
             },
         })

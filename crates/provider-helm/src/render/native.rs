@@ -320,7 +320,8 @@ impl Library {
             let entry = functions
                 .get(self.go)
                 .ok_or_else(|| tera::Error::message(format!("there is no function {}", self.go)))?;
-            let result = (entry.call)(&mut Call::new(self.go, arguments, runtime))
+            let result = entry
+                .run(&mut Call::new(self.go, arguments, runtime))
                 .and_then(|value| value.to_json(runtime))
                 .map_err(|e| tera::Error::message(e.to_string()))?;
             tera::Value::try_from_serializable(&result)
@@ -388,7 +389,7 @@ pub(super) fn context(chart: &Chart, options: &Options) -> Result<Value> {
             "is_install": !release.is_upgrade,
             "service": "Helm",
         },
-        "capabilities": { "kube_version": kube.plain(), "api_versions": options.capabilities.api_versions },
+        "capabilities": { "kube_version": kube.plain(), "api_versions": &options.capabilities.api_versions[..] },
         "chart": metadata,
         "files": chart.files.iter().map(text).collect::<serde_json::Map<_, _>>(),
     }))

@@ -167,7 +167,7 @@ fn impossible(reason: &str) -> FunctionError {
 impl PrivateKey {
     pub(super) fn new_rsa(runtime: &Runtime, bits: usize) -> Result<PrivateKey, FunctionError> {
         // The time grows with more than the third power of the size. There are charts that make three of 4096 bits.
-        runtime.spend(bits.pow(3) / 35_000)?;
+        runtime.spend(bits.pow(3) / 58_000)?;
         let bits = if runtime.wants_stand_in() { STAND_IN_BITS } else { bits };
         // Hardly ever more than once, unless the host is no source of randomness.
         for _ in 0..16 {

@@ -61,7 +61,6 @@ fn encrypt_aes(call: &mut Call<'_>) -> Answer {
         return Ok("".into());
     }
     call.allocate(text.len() * 2)?;
-    call.spend(text.len() / 16)?;
     let cipher = cipher(password);
     let padding = BLOCK - text.len() % BLOCK;
     let padded = [text, &vec![padding as u8; padding]].concat();
@@ -84,7 +83,6 @@ fn decrypt_aes(call: &mut Call<'_>) -> Answer {
         return Ok("".into());
     }
     call.allocate(text.len())?;
-    call.spend(text.len() / 16)?;
     let data = base64::decode(text).map_err(|error| FunctionError::Failed(error.text()))?;
     if data.len() < BLOCK {
         let length = data.len();

@@ -50,8 +50,8 @@ impl<'t> Search<'t> {
 
 fn search<'a>(call: &Call<'a>) -> Result<Search<'a>, FunctionError> {
     let (pattern, text) = (call.string(0)?, call.bytes(1)?);
-    // Steps for compiling, and for going through the text once.
-    call.spend(500 + pattern.len() * 8 + text.len() / 16)?;
+    // For compiling.
+    call.spend(500 + pattern.len() * 8)?;
     let failed = |reason: &str| {
         let reason = format!("error parsing regexp: {reason}");
         // Only these report the error, all others panic with it.
@@ -92,7 +92,7 @@ fn matches(call: &mut Call<'_>) -> Answer {
 
 fn find(call: &mut Call<'_>) -> Answer {
     let Search { regex, text, .. } = search(call)?;
-    Ok(Value::string(regex.find(text).map_or(&[][..], |found| found.as_bytes()).to_vec()))
+    Ok(Value::string(regex.find(text).map_or(&[][..], |found| found.as_bytes())))
 }
 
 /// A slice of strings that is nil if there is nothing in it.
@@ -107,7 +107,7 @@ fn limit(call: &Call<'_>) -> Result<usize, FunctionError> {
 fn find_all(call: &mut Call<'_>) -> Answer {
     let search = search(call)?;
     let found = search.matches().take(limit(call)?);
-    let found: Vec<Value> = found.map(|found| Value::string(found.as_bytes().to_vec())).collect();
+    let found: Vec<Value> = found.map(|found| Value::string(found.as_bytes())).collect();
     call.spend(found.len() * 3)?;
     Ok(nil_if_empty(found))
 }
@@ -130,14 +130,14 @@ fn split(call: &mut Call<'_>) -> Answer {
         end = found.start();
         // An empty match at the very start separates nothing.
         if found.end() != 0 {
-            parts.push(Value::string(text[start..end].to_vec()));
+            parts.push(Value::string(&text[start..end]));
         }
         start = found.end();
     }
     if end != text.len() {
-        parts.push(Value::string(text[start..].to_vec()));
+        parts.push(Value::string(&text[start..]));
     }
-    call.spend(parts.len() * 2)?;
+    call.spend(parts.len() * 3)?;
     Ok(string_list(parts))
 }
 
@@ -154,10 +154,8 @@ fn replaced(
         out.extend_from_slice(&text[start..found.start()]);
         write(&captures, &mut out);
         start = found.end();
-        call.spend(1)?;
-        if out.len() > call.runtime().limits().value_bytes {
-            call.allocate(out.len())?;
-        }
+        call.spend(2)?;
+        call.runtime().check_size(out.len())?;
     }
     out.extend_from_slice(&text[start..]);
     call.allocate(out.len())?;

@@ -107,7 +107,7 @@ fn time_of(call: &Call<'_>, value: &Value) -> Instant {
 }
 
 fn formatted(call: &Call<'_>, layout: &str, time: &Value, zone: &str) -> Answer {
-    call.spend(layout.len() / 4)?;
+    call.spend(layout.len())?;
     let zone = Zone::find(zone).unwrap_or(Zone::Utc);
     let text = time_of(call, time).within(zone).format(layout);
     call.allocate(text.len())?;
@@ -143,10 +143,15 @@ fn html_date_in_zone(call: &mut Call<'_>) -> Answer {
     formatted(call, "2006-01-02", call.value(0), &call.string(1)?)
 }
 
+/// A duration in Go's notation. What is none becomes part of an error, whatever its length.
+fn parsed(call: &Call<'_>, text: &str) -> Result<Duration, FunctionError> {
+    call.spend(text.len() / 4)?;
+    Duration::parse(text).map_err(FunctionError::Failed)
+}
+
 fn must_date_modify(call: &mut Call<'_>) -> Answer {
     let (text, time) = (call.string(0)?, argument(call, 1)?);
-    let duration = Duration::parse(&text).map_err(FunctionError::Failed)?;
-    Ok(Value::object(time.plus(duration)))
+    Ok(Value::object(time.plus(parsed(call, &text)?)))
 }
 
 fn date_modify(call: &mut Call<'_>) -> Answer {
@@ -158,7 +163,7 @@ fn date_modify(call: &mut Call<'_>) -> Answer {
 
 fn must_to_date(call: &mut Call<'_>) -> Answer {
     let (layout, text) = (call.string(0)?, call.string(1)?);
-    call.spend((layout.len() + text.len()) / 4)?;
+    call.spend(layout.len() + text.len())?;
     parse::parse(&layout, &text).map(Value::object).map_err(FunctionError::Failed)
 }
 
@@ -184,7 +189,7 @@ fn duration(call: &mut Call<'_>) -> Answer {
 
 fn duration_round(call: &mut Call<'_>) -> Answer {
     let duration = match call.value(0) {
-        Value::String(text) => Duration::parse(text).unwrap_or(Duration::of_seconds(0)),
+        Value::String(text) => parsed(call, text).unwrap_or(Duration::of_seconds(0)),
         Value::Integer(Integer::Int64, number) => Duration::of_nanoseconds(*number),
         value => match as_instant(value) {
             Some(time) => Instant::now(call).since(time),
@@ -215,7 +220,7 @@ fn duration_of(call: &Call<'_>, index: usize) -> Result<Duration, FunctionError>
             if trimmed.is_empty() {
                 return failed("empty duration".to_owned());
             }
-            match (Duration::parse(trimmed), parse_float(trimmed)) {
+            match (parsed(call, trimmed), parse_float(trimmed)) {
                 (Ok(duration), _) => Ok(duration),
                 (Err(_), Ok(seconds)) => duration_of_float(seconds),
                 (Err(_), Err(_)) => {

@@ -132,9 +132,7 @@ impl Writer<'_> {
     /// A value in a line.
     fn value(&mut self, value: &Value, depth: usize) -> Written<()> {
         self.runtime.descend(depth)?;
-        if self.out.len() > self.runtime.limits().value_bytes {
-            self.runtime.allocate(self.out.len())?;
-        }
+        self.runtime.check_size(self.out.len())?;
         if let Some((text, plain)) = time::yaml_text(value) {
             self.out.push_str(&if plain { text } else { quoted(&text) });
             return Ok(Ok(()));
