@@ -7,7 +7,7 @@
 //!
 //! `cargo xtask bench charts [--json]`; with `PITRIX_TEST_CHARTS`, all charts in that directory, too.
 
-#[path = "../../tests/charts/bombs.rs"]
+#[path = "../../tests/charts/bombs/mod.rs"]
 mod bombs;
 mod subjects;
 

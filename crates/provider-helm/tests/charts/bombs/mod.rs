@@ -1,6 +1,8 @@
 //! Charts that want to take the machine down, each with what refuses it. For the tests, and for the bench, which says
 //! how long it takes.
 
+mod native;
+
 use flate2::{Compression, write::GzEncoder};
 use gotemplate::{FixedHost, Limits};
 use provider_core::Error;
@@ -95,6 +97,7 @@ pub(crate) fn all() -> Vec<Bomb> {
         all.push(Bomb { name, archive: template(&text), said: STEPS });
     }
     all.extend(large());
+    all.extend(native::all());
     all
 }
 

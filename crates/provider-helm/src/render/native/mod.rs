@@ -6,14 +6,24 @@
 //! functions under names that suit Tera. `{% include "templates/_x.yaml" %}` takes a path inside the chart; those of
 //! charts inside it begin with `charts/`.
 
+mod expression;
+mod filters;
+mod limits;
+mod meter;
+mod report;
+mod rewrite;
+mod scan;
+#[cfg(test)]
+mod tests;
+
 use super::Options;
 use crate::chart::{Chart, File};
 use gotemplate::{Call, Functions, Runtime};
+use meter::with_runtime;
 use provider_core::{Error, Result};
+use rewrite::{METER, Metered};
 use serde_json::{Value, json};
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::error::Error as _;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -55,9 +65,6 @@ const FUNCTIONS: &[(&str, &str, &[&str])] = &[
     ("uuid", "uuidv4", &[]),
 ];
 
-/// What a loop calls for each turn; see [`metered`].
-const STEP: &str = "loop_step";
-
 impl Chart {
     /// Whether the chart's own templates are written in Tera.
     pub fn is_tera(&self) -> bool {
@@ -69,59 +76,48 @@ impl Chart {
     }
 }
 
-thread_local! {
-    /// Of the render on this thread.
-    static RUNTIME: RefCell<Option<Rc<Runtime>>> = const { RefCell::new(None) };
-}
-
 /// The Tera templates of a chart and of those inside it, by their paths from the root chart on.
 #[derive(Clone, Default)]
-pub(super) struct Natives(HashMap<String, (Arc<Tera>, String)>);
+pub(super) struct Natives(HashMap<String, (Arc<Set>, String)>);
+
+/// The templates that can include one another.
+struct Set {
+    tera: Tera,
+    templates: BTreeMap<String, Metered>,
+}
 
 impl Natives {
     /// Reads all templates.
     ///
     /// # Errors
-    /// `Invalid` with the place where one is no Tera.
+    /// `Invalid` with the place where one is no Tera, and when there is too much of them.
     pub(super) fn compile(chart: &Chart) -> Result<Natives> {
         let mut natives = Natives::default();
-        natives.add(chart, chart.name())?;
+        natives.add(chart, chart.name(), &mut limits::Total::default())?;
         Ok(natives)
     }
 
-    fn add(&mut self, chart: &Chart, path: &str) -> Result<()> {
+    fn add(&mut self, chart: &Chart, path: &str, total: &mut limits::Total) -> Result<()> {
         for inner in &chart.dependencies {
-            self.add(inner, &super::scope::path_of(path, inner))?;
+            self.add(inner, &super::scope::path_of(path, inner), total)?;
         }
         if !chart.is_tera() {
             return Ok(());
         }
-        let mut sources = Vec::new();
-        add_sources(chart, "", false, &mut sources)?;
+        let mut templates = BTreeMap::new();
+        add_templates(chart, "", false, total, &mut templates)?;
+        total.add(&templates)?;
         let mut tera = Tera::new();
         tera.autoescape_on(Vec::<String>::new());
-        for (name, go, parameters) in FILTERS {
-            tera.register_filter(*name, Library { go, parameters });
-        }
-        for (name, go, parameters) in FUNCTIONS {
-            tera.register_function(*name, Library { go, parameters });
-        }
-        tera.register_function(STEP, |_: Kwargs, _: &State<'_>| {
-            step(1).map(|()| tera::Value::normal_string(""))
-        });
-        tera.register_function("range", |kwargs: Kwargs, _: &State<'_>| range(&kwargs));
-        tera.add_raw_templates(sources.iter().map(|(name, text)| (name.as_str(), metered(text)))).map_err(
-            |e| {
-                Error::invalid(format!(
-                    "can't read the templates of the chart `{}`: {}",
-                    chart.name(),
-                    report(&e)
-                ))
-            },
-        )?;
-        let tera = Arc::new(tera);
+        register(&mut tera);
+        let texts = templates.iter().map(|(name, template)| (name.as_str(), template.text.as_str()));
+        tera.add_raw_templates(texts).map_err(|e| {
+            let reason = report::restored(&e, &templates);
+            Error::invalid(format!("can't read the templates of the chart `{}`: {reason}", chart.name()))
+        })?;
+        let set = Arc::new(Set { tera, templates });
         for file in super::scope::templates(chart) {
-            self.0.insert(format!("{path}/{}", file.name), (Arc::clone(&tera), file.name.clone()));
+            self.0.insert(format!("{path}/{}", file.name), (Arc::clone(&set), file.name.clone()));
         }
         Ok(())
     }
@@ -136,13 +132,12 @@ impl Natives {
     /// # Errors
     /// `Invalid` with the place where it fails; the words of `fail` and `required` first.
     pub(super) fn render(&self, name: &str, runtime: &Rc<Runtime>, context: &Value) -> Result<String> {
-        let Some((tera, local)) = self.0.get(name) else {
+        let Some((set, local)) = self.0.get(name) else {
             return Err(Error::bug(format!("there is no template `{name}`")));
         };
-        RUNTIME.with(|current| *current.borrow_mut() = Some(Rc::clone(runtime)));
-        let result = render(tera, local, runtime, context);
-        RUNTIME.with(|current| *current.borrow_mut() = None);
-        result.map_err(|e| Error::invalid(format!("can't render `{name}`: {}", report(&e))))
+        meter::metered(runtime, || render(&set.tera, local, runtime, context)).map_err(|e| {
+            Error::invalid(format!("can't render `{name}`: {}", report::restored(&e, &set.templates)))
+        })
     }
 }
 
@@ -165,125 +160,50 @@ pub(super) fn integers(value: &mut Value) {
     }
 }
 
+/// What templates have beside what Tera has.
+fn register(tera: &mut Tera) {
+    for (name, go, parameters) in FILTERS {
+        tera.register_filter(*name, Library { go, parameters });
+    }
+    for (name, go, parameters) in FUNCTIONS {
+        tera.register_function(*name, Library { go, parameters });
+    }
+    tera.register_function("range", |kwargs: Kwargs, _: &State<'_>| range(&kwargs));
+    tera.register_filter(METER, meter::filter);
+    tera.register_function(METER, meter::function);
+    filters::register(tera);
+}
+
 fn render(tera: &Tera, name: &str, runtime: &Runtime, context: &Value) -> TeraResult<String> {
     let context = Context::from_serialize(context)?;
-    let mut output = Capped { text: Vec::new(), left: runtime.limits().output_bytes };
+    let mut output = Capped { text: Vec::new(), most: runtime.limits().output_bytes };
     tera.render_to(name, &context, &mut output)?;
     String::from_utf8(output.text).map_err(|_| tera::Error::message("the output is not UTF-8"))
 }
 
-/// The whole reason: Tera puts what a function says into the causes.
-fn report(error: &tera::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{inner_text}\n{text}");
-        }
-        cause = inner.source();
-    }
-    without_steps(&text)
-}
-
-/// The report as if the template had been read as it is written.
-fn without_steps(report: &str) -> String {
-    let marks = [format!("{{{{ {STEP}() }}}}"), format!("{{{{ {STEP}() -}}}}")];
-    let mut lines: Vec<String> = report.lines().map(str::to_owned).collect();
-    for at in 0..lines.len() {
-        while let Some((column, mark)) =
-            marks.iter().find_map(|mark| lines[at].find(mark.as_str()).map(|column| (column, mark)))
-        {
-            lines[at].replace_range(column..column + mark.len(), "");
-            // The caret below, and the place two lines above.
-            if lines
-                .get(at + 1)
-                .and_then(|below| below.find('^'))
-                .is_some_and(|caret| caret > column + mark.len())
-            {
-                lines[at + 1].replace_range(column..column + mark.len(), "");
-                let place = at.checked_sub(2).and_then(|above| lines[above].rsplit_once(':'));
-                let moved = place.and_then(|(place, column)| Some((place, column.parse::<usize>().ok()?)));
-                if let Some(line) =
-                    moved.map(|(place, column)| format!("{place}:{}", column.saturating_sub(mark.len())))
-                {
-                    lines[at - 2] = line;
-                }
-            }
-        }
-    }
-    lines.join("\n")
-}
-
 /// Own templates, and the partials of charts inside, by their paths inside the chart.
-fn add_sources(
+fn add_templates(
     chart: &Chart,
     path: &str,
     only_partials: bool,
-    sources: &mut Vec<(String, String)>,
+    total: &mut limits::Total,
+    templates: &mut BTreeMap<String, Metered>,
 ) -> Result<()> {
     let wanted = |file: &&File| !only_partials || super::scope::is_partial(&file.name);
     for file in super::scope::templates(chart).filter(wanted) {
         let name = format!("{path}{}", file.name);
         let text = std::str::from_utf8(&file.data)
             .map_err(|_| Error::invalid(format!("the template `{name}` is not UTF-8")))?;
-        sources.push((name, text.to_owned()));
+        total.read(&name, text)?;
+        templates.insert(name, Metered::new(text));
     }
     for inner in chart.dependencies.iter().filter(|inner| inner.is_tera()) {
-        add_sources(inner, &format!("{path}charts/{}/", inner.name()), true, sources)?;
+        add_templates(inner, &format!("{path}charts/{}/", inner.name()), true, total, templates)?;
     }
     Ok(())
 }
 
-/// The text with a call in each loop that takes from the budget of the render: Tera itself ends no loop.
-fn metered(text: &str) -> String {
-    let mut metered = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find("{%") {
-        let tag = &rest[start..];
-        let Some(end) = tag_end(tag) else { break };
-        metered.push_str(&rest[..start + end]);
-        let words = tag[2..end - 2].trim_start_matches('-').trim_start();
-        let trims = tag[..end - 2].ends_with('-');
-        if words.strip_prefix("for").is_some_and(|after| after.starts_with(char::is_whitespace)) {
-            let mark = if trims { "-" } else { "" };
-            metered.push_str(&format!("{{{{ {STEP}() {mark}}}}}"));
-        }
-        rest = &tag[end..];
-    }
-    metered + rest
-}
-
-/// Where a tag ends, which may have `%}` in its strings.
-fn tag_end(tag: &str) -> Option<usize> {
-    let mut quote = None;
-    let bytes = tag.as_bytes();
-    let mut at = 2;
-    while at < bytes.len() {
-        match (quote, bytes[at]) {
-            (Some(_), b'\\') => at += 1,
-            (Some(open), byte) if byte == open => quote = None,
-            (None, byte @ (b'"' | b'\'' | b'`')) => quote = Some(byte),
-            (None, b'%') if bytes.get(at + 1) == Some(&b'}') => return Some(at + 2),
-            _ => {}
-        }
-        at += 1;
-    }
-    None
-}
-
-fn with_runtime<R>(work: impl FnOnce(&Runtime) -> TeraResult<R>) -> TeraResult<R> {
-    match RUNTIME.with(|current| current.borrow().clone()) {
-        Some(runtime) => work(&runtime),
-        None => Err(tera::Error::message("a template is rendered outside of its session")),
-    }
-}
-
-fn step(steps: usize) -> TeraResult<()> {
-    with_runtime(|runtime| runtime.spend(steps).map_err(|e| tera::Error::message(e.to_string())))
-}
-
-/// Tera's own `range`, under the budget.
+/// Tera's own `range`, with the limits of a render in place of its own. Its steps are taken as of any operand.
 fn range(kwargs: &Kwargs) -> TeraResult<tera::Value> {
     let start = kwargs.get::<i64>("start")?.unwrap_or_default();
     let end = kwargs.must_get::<i64>("end")?;
@@ -293,7 +213,7 @@ fn range(kwargs: &Kwargs) -> TeraResult<tera::Value> {
         .filter(|by| *by > 0)
         .ok_or(tera::Error::message("`step_by` is not positive"))?;
     let count = usize::try_from(end.saturating_sub(start)).unwrap_or_default() / by;
-    step(count)?;
+    with_runtime(|runtime| runtime.check_size(count.saturating_mul(meter::ELEMENT)))?;
     Ok(tera::Value::from_serializable(&(start..end).step_by(by).collect::<Vec<_>>()))
 }
 
@@ -315,17 +235,14 @@ impl Library {
     }
 
     fn call(&self, arguments: &[gotemplate::Value]) -> TeraResult<tera::Value> {
-        with_runtime(|runtime| {
-            let functions = Functions::helm();
-            let entry = functions
-                .get(self.go)
-                .ok_or_else(|| tera::Error::message(format!("there is no function {}", self.go)))?;
-            let result = entry
-                .run(&mut Call::new(self.go, arguments, runtime))
-                .and_then(|value| value.to_json(runtime))
-                .map_err(|e| tera::Error::message(e.to_string()))?;
-            tera::Value::try_from_serializable(&result)
-        })
+        let functions = Functions::helm();
+        let entry = functions
+            .get(self.go)
+            .ok_or_else(|| tera::Error::message(format!("there is no function {}", self.go)))?;
+        let result = with_runtime(|runtime| {
+            entry.run(&mut Call::new(self.go, arguments, runtime)).and_then(|value| value.to_json(runtime))
+        })?;
+        tera::Value::try_from_serializable(&result)
     }
 }
 
@@ -355,15 +272,14 @@ impl Function<TeraResult<tera::Value>> for Library {
 /// Takes what a template writes, up to the cap.
 struct Capped {
     text: Vec<u8>,
-    left: u64,
+    most: u64,
 }
 
 impl Write for Capped {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let Some(left) = self.left.checked_sub(buffer.len() as u64) else {
-            return Err(io::Error::other("the template writes more than is allowed"));
-        };
-        self.left = left;
+        if (self.text.len() + buffer.len()) as u64 > self.most {
+            return Err(io::Error::other(format!("the template writes more than {} bytes", self.most)));
+        }
         self.text.extend_from_slice(buffer);
         Ok(buffer.len())
     }
@@ -393,27 +309,4 @@ pub(super) fn context(chart: &Chart, options: &Options) -> Result<Value> {
         "chart": metadata,
         "files": chart.files.iter().map(text).collect::<serde_json::Map<_, _>>(),
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_loop_is_metered() {
-        let check = |text: &str, want: &str| assert_eq!(metered(text), want);
-        check("a{% if x %}b{% endif %}", "a{% if x %}b{% endif %}");
-        check("{% for x in y %}b{% endfor %}", "{% for x in y %}{{ loop_step() }}b{% endfor %}");
-        check("{%- for x in y -%} b", "{%- for x in y -%}{{ loop_step() -}} b");
-        check("{% for x in \"%}\" %}b", "{% for x in \"%}\" %}{{ loop_step() }}b");
-        check("{% format %}{% never ends", "{% format %}{% never ends");
-    }
-
-    #[test]
-    fn every_name_is_a_function_of_helm() {
-        let functions = Functions::helm();
-        for (name, go, _) in FILTERS.iter().chain(FUNCTIONS) {
-            assert!(functions.get(go).is_some(), "{name}");
-        }
-    }
 }
