@@ -2,6 +2,7 @@
 
 use super::rewrite::{BYTES_PER_STEP, LITERALS, METER, Rewriter};
 use super::scan::{Kind, Token};
+use std::ops::Range;
 
 /// Meters the operands of an expression, as far as they are not written in it.
 pub(super) fn rewrite(rewriter: &mut Rewriter, tokens: &[Token<'_>]) {
@@ -115,6 +116,9 @@ impl Expression<'_, '_> {
                 // Of `not in`.
                 "not" => self.ended = true,
                 "if" => self.target_ends(index),
+                "for" if self.brackets.last().is_some_and(|open| open.target.is_some()) => {
+                    self.target_ends(index);
+                }
                 "for" if self.bracket() == Some(Bracket::List) => return self.comprehension(index),
                 _ => {}
             }
@@ -192,9 +196,12 @@ impl Expression<'_, '_> {
     fn operand_ends(&mut self, index: usize) {
         self.ended = true;
         if !matches!(self.text(index + 1), "." | "?." | "[" | "?[" | "(") {
-            let end = self.tokens[index].at.end;
+            let Range { start, end } = self.tokens[index].at;
+            // Where Tera says that there is no such value.
+            let is_optional = index > 0 && self.text(index - 1) == "?.";
+            let origin = if is_optional { start } else { self.start };
             let meter = self.meter.clone();
-            self.rewriter.insert(end, meter, self.start..end);
+            self.rewriter.insert(end, meter, origin..end);
         }
     }
 
@@ -277,6 +284,7 @@ mod tests {
                 "a | sort(attribute=b ~ 'c', d=e)",
                 "a | M | sort(attribute=(b | M ~ 'c') | M(path=true), d=e | M) | M",
             ),
+            ("[a for b in c for d in e]", "[a | M for b in (c | M) | M(turn=4) for d | M in e | M] | M"),
             ("<a.b c d='e' f={g} {...h} />", "<a.b c d='e' f={g | M} {...h | M} />"),
             ("<a /> | b", "<a /> | M | b | M"),
             ("a < b or a <b", "a | M < b | M or a | M <b | M"),

@@ -212,7 +212,7 @@ impl Rewriter {
             && tokens.iter().skip(1).step_by(2).all(|token| token.text == ".")
             && names.clone().take(1).all(|name| {
                 // `__tera_context` is all that there is.
-                !LITERALS.contains(&name.text) && !name.text.starts_with("__tera")
+                !LITERALS.contains(&name.text) && name.text != "not" && !name.text.starts_with("__tera")
             });
         let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { return };
         if is_path {
@@ -299,6 +299,7 @@ mod tests {
             ("{{ '}}' | a }}{% set x = \"%}\" | a %}", "{{ '}}' | a | M }}{% set x = \"%}\" | a | M %}"),
             ("{{ a | b }}{{ never ends", "{{ a | M | b | M }}{{ never ends"),
             ("{{ 'never ends }}", "{{ 'never ends }}"),
+            ("{{ not }}", "{{ not }}"),
         ] {
             assert_eq!(text(source), want, "{source}");
         }
@@ -319,6 +320,7 @@ mod tests {
         check(" ~ y", " ~ y");
         check("_meter(of=a.b)", "a.b");
         check("a.b }}{{ _meter(of=a.b) }} {%", "a.b }} {%");
+        check("d | _meter)", "d");
         check("_meter(turn=", "d");
         check("endfor", "endfor");
         check(" z", " z");
