@@ -47,9 +47,9 @@ impl Total {
             self.tokens += template.tokens;
             self.templates += 1;
             self.includes += template.includes.len();
-            if let Some(tag) = template.refused {
+            if template.nests_blocks {
                 return Err(Error::invalid(format!(
-                    "the template `{name}` has a tag `{tag}`, and templates of charts can't extend one another: use `include` or components"
+                    "the template `{name}` has a block in a block, and such blocks can write each other without an end: put them side by side"
                 )));
             }
             within(name, self.tokens, MAX_TOKENS, "names, literals and operators")?;
@@ -66,12 +66,20 @@ impl Total {
                 )));
             }
         }
-        match too_deep(templates) {
-            Some(name) => Err(Error::invalid(format!(
-                "the template `{name}` includes templates more than {MAX_DEPTH} deep, or itself"
-            ))),
-            None => Ok(()),
+        if let Some(name) = too_deep(templates) {
+            return Err(Error::invalid(format!(
+                "the template `{name}` includes or extends templates more than {MAX_DEPTH} deep, or itself"
+            )));
         }
+        // Each template has the blocks of all that it extends.
+        for (name, template) in templates {
+            let mut parent = template.parent.as_ref();
+            while let Some(ancestor) = parent.and_then(|parent| templates.get(parent)) {
+                self.read(name, &ancestor.source)?;
+                parent = ancestor.parent.as_ref();
+            }
+        }
+        Ok(())
     }
 }
 
@@ -88,7 +96,8 @@ fn within(name: &str, has: usize, limit: usize, what: &str) -> Result<()> {
 fn too_deep(templates: &BTreeMap<String, Metered>) -> Option<&str> {
     let mut depths: BTreeMap<&str, usize> = BTreeMap::new();
     let depth_in = |depths: &BTreeMap<&str, usize>, template: &Metered| {
-        let depths = template.includes.iter().filter_map(|name| depths.get(name.as_str()));
+        let depths =
+            template.includes.iter().chain(&template.parent).filter_map(|name| depths.get(name.as_str()));
         depths.max().map_or(0, |depth| depth + 1)
     };
     let mut grown = None;

@@ -28,10 +28,12 @@ pub(super) struct Metered {
     insertions: Vec<Insertion>,
     /// The templates that it includes.
     pub(super) includes: Vec<String>,
+    /// The one that it extends.
+    pub(super) parent: Option<String>,
     /// Tags, names, literals and operators, for limits.
     pub(super) tokens: usize,
-    /// The names of tags that charts may not use.
-    pub(super) refused: Option<&'static str>,
+    /// Whether it has a block in a block. With `super`, such blocks can write each other without an end.
+    pub(super) nests_blocks: bool,
     /// The most `elif` that are open at once.
     pub(super) branches: usize,
 }
@@ -61,7 +63,9 @@ impl Metered {
         }
         rewriter.count(source.len());
         while let Some(body) = rewriter.bodies.pop() {
-            rewriter.close(&body);
+            if body.insertion > 0 || rewriter.metered.parent.is_none() {
+                rewriter.close(&body);
+            }
         }
         let mut metered = rewriter.metered;
         metered.insertions.sort_by_key(|insertion| insertion.at);
@@ -118,6 +122,7 @@ pub(super) struct Rewriter {
     counted: usize,
     /// The number of `elif` of each open `if`.
     branches: Vec<usize>,
+    is_in_block: bool,
 }
 
 impl Rewriter {
@@ -176,22 +181,32 @@ impl Rewriter {
                 expression::rewrite(self, &tokens[1..]);
             }
             "for" => self.for_loop(&tokens[1..], part.end),
-            "component" => self.open(
+            "component" | "block" => self.open(
                 tokens[tokens.len() - 1].at.end,
                 first.at.clone(),
                 START,
                 [" %}{% if _meter(steps=", ") %}{% endif"],
             ),
-            "endfor" | "endcomponent" => self.end_body(part.start),
+            "endfor" | "endcomponent" | "endblock" => self.end_body(part.start),
             "<" => expression::rewrite(self, tokens),
             "include" => {
                 self.metered.includes.extend(tokens.get(1).map(|name| unquoted(name.text)));
             }
-            "extends" => self.metered.refused = Some("extends"),
-            "block" => self.metered.refused = Some("block"),
+            "extends" => {
+                self.metered.parent = tokens.get(1).map(|name| unquoted(name.text));
+                // Nothing may be before it, and only blocks and components are run.
+                if let Some(start) = self.metered.insertions.first_mut() {
+                    start.text.clear();
+                }
+            }
             _ => {}
         }
         match first.text {
+            "block" => {
+                self.metered.nests_blocks |= self.is_in_block;
+                self.is_in_block = true;
+            }
+            "endblock" => self.is_in_block = false,
             "if" => self.branches.push(0),
             "elif" => {
                 if let Some(branches) = self.branches.last_mut() {
@@ -293,6 +308,10 @@ mod tests {
                 "{% component c(x: string = 'a', ...y) {'a': 1} -%} b {% endcomponent c %}",
                 "{% component c(x: string = 'a', ...y) {'a': 1} %}{% if M(steps=33) %}{% endif -%} b {% endcomponent c %}",
             ),
+            (
+                "{% block a -%} b {%- endblock a %}",
+                "{% block a %}{% if M(steps=33) %}{% endif -%} b {%- endblock a %}",
+            ),
             ("{% include 'a' %}{% break %}", "{% include 'a' %}{% break %}"),
             ("{# {{ x }} #}{#- %} -#}{{ x }}", "{# {{ x }} #}{#- %} -#}{{ x }}{{ M(of=x) }}"),
             ("{% raw -%}{{ x }}{% if y %}{%- endraw %}", "{% raw -%}{{ x }}{% if y %}{%- endraw %}"),
@@ -331,5 +350,11 @@ mod tests {
     fn the_name_of_an_include_is_what_tera_takes_it_for() {
         let template = Metered::new(r#"{% include "a\/b\"'" %}{%- include `c` -%}"#);
         assert_eq!(template.includes, ["a/b\"'", "c"]);
+        let template = Metered::new("{% extends 'a' %}{% block b %}c{% endblock %}");
+        assert_eq!(template.parent.as_deref(), Some("a"));
+        assert_eq!(
+            template.text,
+            "{% extends 'a' %}{% block b %}{% if _meter(steps=33) %}{% endif %}c{% endblock %}"
+        );
     }
 }

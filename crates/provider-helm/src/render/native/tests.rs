@@ -35,7 +35,10 @@ const EVERYTHING: &str = r#"{#- a comment with {{ x }} and %} -#}
 {{ "a\n\nb" | indent(blank=true, width=1) }} {{ [1, [2, "q"], {"a": "b"}] | join }} {{ "a,b,,c" | split(pat=",") }} {{ "aé" | split(pat="") }}
 {{ [1, 1.0, "1", "1", [2], [2], {"a": 1}, {"a": 1}] | unique }} {{ "<a b='c'>&\"" | escape_html }} {{ "<a b='c'>&\"" | escape_xml }}
 {{ people | sort(attribute="age") | first | str }} {{ people | group_by(attribute="name") }} {{ "" | replace(from="", to="x") }}
-{%- include "templates/_part.yaml" -%}   end"#;
+{%- include "templates/_part.yaml" -%} {% include "child" %}  end"#;
+
+const BASE: &str = "<{% block a %} {{ n }} {% endblock %}|{% for x in list %}{% endfor %}{%- block b -%} x {%- endblock -%} >";
+const CHILD: &str = "{% extends 'base' %}\n{% block a -%} child {{ super() }} {{ map.a }}{% endblock a %}";
 
 #[test]
 fn a_template_gives_the_same_metered_and_not() {
@@ -49,7 +52,7 @@ fn a_template_gives_the_same_metered_and_not() {
         let mut tera = Tera::new();
         tera.autoescape_on(Vec::<String>::new());
         prepare(&mut tera);
-        let templates = [("a", EVERYTHING), ("templates/_part.yaml", part)];
+        let templates = [("a", EVERYTHING), ("templates/_part.yaml", part), ("base", BASE), ("child", CHILD)];
         let templates = templates.map(|(name, text)| (name, rewrite(text)));
         tera.add_raw_templates(templates).map_err(|e| e.to_string())?;
         tera.render("a", &context).map_err(|e| e.to_string())

@@ -158,7 +158,12 @@ const TEMPLATES: &[(&str, &str, &str)] = &[
         STEPS,
     ),
     ("tera: include: itself", r#"{% include "templates/a.yaml" %}"#, "or itself"),
-    ("tera: extends", r#"{% extends "templates/b.yaml" %}"#, "can't extend"),
+    (
+        "tera: blocks in blocks",
+        "{% block a %}{% block b %}{% endblock %}{% endblock %}",
+        "a block in a block",
+    ),
+    ("tera: extends itself", r#"{% extends "templates/a.yaml" %}"#, "templates more than 50 deep, or itself"),
 ];
 
 /// Charts in Tera that are too large in some other way.
