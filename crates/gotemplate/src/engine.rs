@@ -23,6 +23,9 @@ const SHORT: usize = 64;
 /// What keeping one value for Tera costs: it stays until the session ends.
 const KEEP: usize = 8;
 
+/// Steps for rendering a template, besides those for what is in it.
+const TEMPLATE: usize = 4;
+
 /// Steps for compiling a text of `tpl`, besides one for each byte.
 const COMPILE: usize = 1000;
 
@@ -319,6 +322,7 @@ impl Inner {
                 "template: no template {name:?} associated with template \"gotpl\""
             )));
         };
+        self.runtime.spend(TEMPLATE)?;
         let program = match &found {
             Found::Local(program) => &**program,
             Found::Global(program) => &**program,

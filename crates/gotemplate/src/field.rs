@@ -18,6 +18,7 @@ pub(crate) fn path(
     let mut value = receiver;
     let mut boxed = boxed;
     for name in path {
+        runtime.spend(1)?;
         if value.is_nil() && !boxed {
             return Ok(Value::Nil);
         }

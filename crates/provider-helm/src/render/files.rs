@@ -5,6 +5,7 @@ use crate::chart::File;
 use gotemplate::{Call, FunctionError, Functions, Kind, Map, MapType, Object, Value};
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::rc::Rc;
 
 /// Files by their paths.
@@ -66,8 +67,10 @@ impl Object for Files {
                 Ok(Value::Bytes(data.unwrap_or_else(|| Rc::from([]))))
             }
             "Glob" => {
-                let glob = Glob::parse(&call.string(0)?);
-                call.spend(self.0.len() * 12)?;
+                let pattern = call.string(0)?;
+                let glob = Glob::parse(&pattern);
+                let steps = |path: &String| 12 + pattern.len() * path.len() / 32;
+                call.spend(self.0.keys().map(steps).sum())?;
                 let files = self.0.iter().filter(|(path, _)| glob.matches(path));
                 Ok(Value::object(Files(files.map(|(path, data)| (path.clone(), Rc::clone(data))).collect())))
             }
@@ -84,9 +87,18 @@ impl Object for Files {
     }
 
     fn print(&self) -> String {
-        let bytes = |data: &[u8]| data.iter().map(u8::to_string).collect::<Vec<_>>().join(" ");
-        let entries = self.0.iter().map(|(path, data)| format!("{path}:[{}]", bytes(data)));
-        format!("map[{}]", entries.collect::<Vec<_>>().join(" "))
+        let mut out = "map[".to_owned();
+        for (index, (path, data)) in self.0.iter().enumerate() {
+            out.push_str(if index > 0 { " " } else { "" });
+            out.push_str(path);
+            out.push_str(":[");
+            for (index, byte) in data.iter().enumerate() {
+                // Writing to a string can't fail.
+                let _ = write!(out, "{}{byte}", if index > 0 { " " } else { "" });
+            }
+            out.push(']');
+        }
+        out + "]"
     }
 
     fn entries(&self) -> Option<Vec<(Value, Value)>> {

@@ -41,7 +41,7 @@ fn to_toml(call: &mut Call<'_>) -> Answer {
 fn from_toml(call: &mut Call<'_>) -> Answer {
     let text = call.string(0)?;
     call.allocate(text.len())?;
-    call.spend(64 + text.len())?;
+    call.spend(64 + text.len() * 2)?;
     match text.parse::<toml::Table>() {
         Ok(table) => {
             let tables = array_tables(&text);

@@ -78,7 +78,7 @@ const TEMPLATES: &[(&str, &str, &str)] = &[
     ),
     (
         "tera: ~ again and again",
-        r#"{% set x = files["big.txt"] %}{% set y = x ~ x ~ x ~ x ~ x ~ x ~ x ~ x ~ x %}"#,
+        r#"{% set x = files["big.txt"] %}{% for i in range(end=100) %}{% set y = x ~ x ~ x ~ x ~ x ~ x ~ x ~ x ~ x %}{% endfor %}"#,
         STEPS,
     ),
     ("tera: replace that grows", r#"{% set x = files["big.txt"] %}{{ x | replace(from="x", to=x) }}"#, SIZE),
@@ -86,7 +86,7 @@ const TEMPLATES: &[(&str, &str, &str)] = &[
     ("tera: indent that grows", r#"{% set x = files["lines.txt"] %}{{ x | indent(width=1000) }}"#, SIZE),
     (
         "tera: escapes that grow",
-        r#"{% set x = files["big.txt"] | replace(from=" ", to="&") %}{{ x | escape_html | escape_html | escape_html | escape_html | escape_html }}"#,
+        r#"{% set x = files["big.txt"] | replace(from=" ", to="&") %}{% for i in range(end=100) %}{{ x | escape_html | escape_html | escape_html | escape_html | escape_html }}{% endfor %}"#,
         EITHER,
     ),
     (
@@ -117,7 +117,7 @@ const TEMPLATES: &[(&str, &str, &str)] = &[
     ),
     (
         "tera: set: much text",
-        r#"{% set x %}{% for i in range(end=100000) %}aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa{% endfor %}{% endset %}"#,
+        r#"{% set x %}{% for i in range(end=900000) %}aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa{% endfor %}{% endset %}"#,
         STEPS,
     ),
     (
