@@ -50,12 +50,16 @@ impl Entry {
     ///
     /// What the function says, or the budget is used up.
     pub fn run(&self, call: &mut Call<'_>) -> Result<Value, FunctionError> {
-        let length = |value: &Value| value.as_bytes().map_or(0, <[u8]>::len);
-        call.spend(2 + call.args().len() + call.args().iter().map(length).sum::<usize>() / 16)?;
+        call.spend_for_arguments()?;
         let result = (self.call)(call)?;
         call.spend(if let Value::Map(_) = result { NEW_MAP } else { length(&result) / 16 })?;
         Ok(result)
     }
+}
+
+/// The bytes of a text.
+fn length(value: &Value) -> usize {
+    value.as_bytes().map_or(0, <[u8]>::len)
 }
 
 /// The functions that templates may call, by name.
@@ -194,6 +198,11 @@ impl<'a> Call<'a> {
     /// The budget is used up.
     pub fn spend(&self, steps: usize) -> Result<(), FunctionError> {
         self.runtime.spend(steps)
+    }
+
+    /// Takes what any call takes, see [`Entry::run`].
+    pub(crate) fn spend_for_arguments(&self) -> Result<(), FunctionError> {
+        self.spend(2 + self.args().len() + self.args().iter().map(length).sum::<usize>() / 16)
     }
 
     /// See [`Runtime::allocate`].

@@ -388,8 +388,7 @@ impl Inner {
             text: Some(text.to_string()),
             ..Failure::at(place)(error)
         };
-        // As of any other call.
-        self.runtime.spend(4 + text.len() / 16).map_err(failed)?;
+        call.spend_for_arguments().map_err(failed)?;
         if !text.contains("{{") {
             return Ok(Value::from(text.replace("<no value>", "")));
         }

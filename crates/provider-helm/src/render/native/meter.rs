@@ -6,7 +6,7 @@ use super::rewrite::BYTES_PER_STEP;
 use gotemplate::{FunctionError, Runtime};
 use rustix::time::{ClockId, clock_gettime};
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 use tera::{Kwargs, State, TeraResult, Value};
 
@@ -31,7 +31,8 @@ thread_local! {
 }
 
 struct Meter {
-    runtime: Rc<Runtime>,
+    /// Not kept alive: nothing says when the last template was rendered.
+    runtime: Weak<Runtime>,
     /// Of the thread, when the first template began: the thread renders nothing else.
     started: Duration,
     calls: Cell<u32>,
@@ -48,8 +49,8 @@ pub(super) fn metered<R>(runtime: &Rc<Runtime>, work: impl FnOnce() -> R) -> R {
     METER.with(|current| {
         let mut current = current.borrow_mut();
         // The time is that of all templates of the session.
-        if current.as_ref().is_none_or(|meter| !Rc::ptr_eq(&meter.runtime, runtime)) {
-            let meter = Meter { runtime: Rc::clone(runtime), started: now(), calls: Cell::default() };
+        if current.as_ref().is_none_or(|meter| !std::ptr::eq(meter.runtime.as_ptr(), Rc::as_ptr(runtime))) {
+            let meter = Meter { runtime: Rc::downgrade(runtime), started: now(), calls: Cell::default() };
             *current = Some(Rc::new(meter));
         }
     });
@@ -59,12 +60,16 @@ pub(super) fn metered<R>(runtime: &Rc<Runtime>, work: impl FnOnce() -> R) -> R {
 fn with_meter<R>(work: impl FnOnce(&Meter) -> TeraResult<R>) -> TeraResult<R> {
     match METER.with(|current| current.borrow().clone()) {
         Some(meter) => work(&meter),
-        None => Err(tera::Error::message("a template is rendered outside of its session")),
+        None => Err(outside()),
     }
 }
 
+fn outside() -> tera::Error {
+    tera::Error::message("a template is rendered outside of its session")
+}
+
 pub(super) fn with_runtime<R>(work: impl FnOnce(&Runtime) -> Result<R, FunctionError>) -> TeraResult<R> {
-    with_meter(|meter| work(&meter.runtime).map_err(|e| tera::Error::message(e.to_string())))
+    with_meter(|meter| meter.with_runtime(work))
 }
 
 /// Takes the steps for making `bytes` of a value.
@@ -83,6 +88,11 @@ pub(super) fn bytes_of(value: &Value) -> TeraResult<usize> {
 }
 
 impl Meter {
+    fn with_runtime<R>(&self, work: impl FnOnce(&Runtime) -> Result<R, FunctionError>) -> TeraResult<R> {
+        let runtime = self.runtime.upgrade().ok_or_else(outside)?;
+        work(&runtime).map_err(|e| tera::Error::message(e.to_string()))
+    }
+
     fn charge(&self, value: &Value, times: usize) -> TeraResult<()> {
         let mut bytes = 0;
         self.measure(value, 0, &mut bytes)?;
@@ -91,7 +101,7 @@ impl Meter {
     }
 
     fn spend(&self, steps: usize) -> TeraResult<()> {
-        self.runtime.spend(steps).map_err(|e| tera::Error::message(e.to_string()))
+        self.with_runtime(|runtime| runtime.spend(steps))
     }
 
     /// Adds what a value has, as if nothing in it were shared, and stops at what a value may have.
@@ -112,7 +122,7 @@ impl Meter {
                 self.measure(item, depth + 1, bytes)?;
             }
         }
-        self.runtime.check_size(*bytes).map_err(|e| tera::Error::message(e.to_string()))
+        self.with_runtime(|runtime| runtime.check_size(*bytes))
     }
 
     fn look_at_clock(&self, now_at_once: bool) -> TeraResult<()> {
