@@ -290,6 +290,7 @@ impl Url {
 fn url_parse(call: &mut Call<'_>) -> Answer {
     let text = call.bytes(0)?;
     call.allocate(text.len())?;
+    // For the eight fields of what it gives.
     call.spend(8)?;
     let url =
         Url::parse(text).map_err(|error| FunctionError::Failed(format!("unable to parse url: {error}")))?;
