@@ -325,12 +325,7 @@ impl<'a> Check<'a> {
                 self.hooks(&loaded.release, &[HookEvent::PreDelete, HookEvent::PostDelete]);
             }
         }
-        objects.sort_by(|Found { object: a, .. }, Found { object: b, .. }| {
-            let ranks = manifest::uninstall_rank(a.kind()).cmp(&manifest::uninstall_rank(b.kind()));
-            ranks.then_with(|| a.identity().cmp(&b.identity()))
-        });
-        objects.dedup_by(|second, first| second.object.is_same(&first.object));
-        self.findings.objects = objects;
+        self.findings.objects = in_order_of_removal(objects);
         // What nobody serves any more can't be deleted either, and is no reason to stop.
         self.shortfalls.clear();
         Ok(())
@@ -368,17 +363,8 @@ impl<'a> Check<'a> {
         let was = |object: &ObjectRef| old.iter().any(|old| old.object.is_same(object));
         self.check_existing(&mut wanted, was).await?;
         let objects: Vec<_> = wanted.iter().map(|(found, _)| found.clone()).collect();
-        let goes = |old: &&Found| !old.keep && !objects.iter().any(|new| new.object.is_same(&old.object));
-        let mut gone: Vec<Found> = Vec::new();
-        for found in old.iter().filter(goes) {
-            if !gone.iter().any(|known| known.object.is_same(&found.object)) {
-                gone.push(found.clone());
-            }
-        }
-        gone.sort_by(|a, b| {
-            manifest::uninstall_rank(a.object.kind()).cmp(&manifest::uninstall_rank(b.object.kind()))
-        });
-        self.findings.gone = gone;
+        let goes = |old: &Found| !old.keep && !objects.iter().any(|new| new.object.is_same(&old.object));
+        self.findings.gone = in_order_of_removal(old.into_iter().filter(goes).collect());
         let pairs: Vec<_> = wanted.iter().map(|(found, object)| (found, *object)).collect();
         let (rights, quotas) = try_join(
             access::rights(self.session, &self.findings, &pairs),
@@ -488,4 +474,14 @@ impl<'a> Check<'a> {
             }
         }
     }
+}
+
+/// Each object once, kinds as Helm removes them.
+fn in_order_of_removal(mut objects: Vec<Found>) -> Vec<Found> {
+    objects.sort_by(|Found { object: a, .. }, Found { object: b, .. }| {
+        let ranks = manifest::uninstall_rank(a.kind()).cmp(&manifest::uninstall_rank(b.kind()));
+        ranks.then_with(|| a.identity().cmp(&b.identity()))
+    });
+    objects.dedup_by(|second, first| second.object.is_same(&first.object));
+    objects
 }

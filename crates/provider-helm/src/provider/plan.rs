@@ -11,7 +11,7 @@ use crate::{
     release::{DeletePolicy, ReleaseStatus},
     render::HookEvent,
 };
-use provider_core::{Action, Change, ClusterStatus, Error, Facts, Layer, Plan, Result};
+use provider_core::{Action, Change, ClusterStatus, Error, Facts, Layer, NodeId, Plan, Result, Task};
 
 /// Seconds until one request has failed for good.
 const REQUEST_S: u32 = 120;
@@ -80,6 +80,10 @@ struct Frame<'a> {
 }
 
 impl Frame<'_> {
+    fn task(&self, step: &Step, node: Option<NodeId>, timeout_s: u32) -> Result<Task> {
+        step.task(&self.findings.namespace, node, timeout_s)
+    }
+
     /// A new revision: installed, upgraded to, or rolled back to.
     fn revision(&self) -> Result<Vec<Layer>> {
         let found = self.findings;
@@ -146,7 +150,7 @@ impl Frame<'_> {
             .map(|found| {
                 let step = Step::Running { object: found.object.clone(), change, replicas: found.replicas };
                 // A stop is over once no pod is left.
-                step.task(found.node.clone(), self.findings.wait_s)
+                self.task(&step, found.node.clone(), self.findings.wait_s)
             })
             .collect::<Result<_>>()?;
         let name = match change {
@@ -189,7 +193,7 @@ impl Frame<'_> {
             layers.push(self.record(ReleaseStatus::Uninstalled, "Uninstallation complete")?);
         } else {
             let step = Step::Forget { release: found.release.clone(), revisions: found.revisions.clone() };
-            layers.push(layer("forget the release", vec![step.task(None, REQUEST_S)?]));
+            layers.push(layer("forget the release", vec![self.task(&step, None, REQUEST_S)?]));
         }
         Ok(layers)
     }
@@ -202,17 +206,17 @@ impl Frame<'_> {
             digest: self.findings.digest.clone(),
             unfinished: self.findings.unfinished,
         };
-        Ok(layer("record the release", vec![step.task(None, REQUEST_S)?]))
+        Ok(layer("record the release", vec![self.task(&step, None, REQUEST_S)?]))
     }
 
     fn definitions(&self) -> Result<[Layer; 2]> {
         let objects = &self.findings.definitions;
         let define =
-            objects.iter().map(|object| Step::Define { object: object.clone() }.task(None, REQUEST_S));
+            objects.iter().map(|object| self.task(&Step::Define { object: object.clone() }, None, REQUEST_S));
         let of = Some((self.findings.release.clone(), self.findings.revision));
         let wait = objects.iter().map(|object| {
             let step = Step::Await { of: of.clone(), object: object.clone() };
-            step.task(None, 60)
+            self.task(&step, None, 60)
         });
         Ok([
             layer("define custom resources", define.collect::<Result<_>>()?),
@@ -238,14 +242,14 @@ impl Frame<'_> {
             };
             layers.push(layer(
                 &format!("{event} hook {}", hook.object.name),
-                vec![step.task(None, self.findings.wait_s)?],
+                vec![self.task(&step, None, self.findings.wait_s)?],
             ));
         }
         let done = hooks.iter().rev().filter(|hook| hook.deletes.contains(&DeletePolicy::HookSucceeded));
         let clear = done.map(|hook| {
             let step =
                 Step::ClearHook { release: self.findings.release.clone(), object: hook.object.clone() };
-            step.task(None, REQUEST_S)
+            self.task(&step, None, REQUEST_S)
         });
         layers.push(layer(&format!("clear {event} hooks"), clear.collect::<Result<_>>()?));
         Ok(layers)
@@ -253,8 +257,8 @@ impl Frame<'_> {
 
     fn take_fields(&self) -> Result<Layer> {
         let objects = self.findings.objects.iter().filter(|_| self.findings.client_side);
-        let tasks =
-            objects.map(|found| Step::TakeFields { object: found.object.clone() }.task(None, REQUEST_S));
+        let tasks = objects
+            .map(|found| self.task(&Step::TakeFields { object: found.object.clone() }, None, REQUEST_S));
         Ok(layer("take over fields", tasks.collect::<Result<_>>()?))
     }
 
@@ -272,7 +276,7 @@ impl Frame<'_> {
                 create: found.create,
                 force,
             };
-            let task = step.task(found.node.clone(), REQUEST_S)?;
+            let task = self.task(&step, found.node.clone(), REQUEST_S)?;
             match layers.last_mut() {
                 Some((last, layer)) if *last == phase => layer.tasks.push(task),
                 _ => layers.push((phase, layer(&format!("apply {}", phase.title()), vec![task]))),
@@ -288,7 +292,7 @@ impl Frame<'_> {
                 .filter(|found| install_phase(found.object.kind()) == Phase::Definitions);
             let waits = defined.map(|found| {
                 let step = Step::Await { of: of.clone(), object: found.object.clone() };
-                step.task(None, 60)
+                self.task(&step, None, 60)
             });
             layers.insert(
                 at + 1,
@@ -305,15 +309,16 @@ impl Frame<'_> {
         Ok(layer("await readiness", tasks.collect::<Result<_>>()?))
     }
 
-    fn await_one(&self, found: &Found, fails_release: bool) -> Result<provider_core::Task> {
+    fn await_one(&self, found: &Found, fails_release: bool) -> Result<Task> {
         let of = fails_release.then(|| (self.findings.release.clone(), self.findings.revision));
-        Step::Await { of, object: found.object.clone() }.task(found.node.clone(), self.findings.wait_s)
+        let step = Step::Await { of, object: found.object.clone() };
+        self.task(&step, found.node.clone(), self.findings.wait_s)
     }
 
     fn remove(&self, objects: &[Found], all: bool) -> Result<Layer> {
         let tasks = objects.iter().map(|found| {
             let step = Step::Remove { release: self.findings.release.clone(), object: found.object.clone() };
-            step.task(found.node.clone(), self.findings.wait_s)
+            self.task(&step, found.node.clone(), self.findings.wait_s)
         });
         let name = if all { "remove objects" } else { "remove what is no longer wanted" };
         Ok(layer(name, tasks.collect::<Result<_>>()?))
@@ -330,7 +335,7 @@ impl Frame<'_> {
             superseded: found.deployed.iter().copied().filter(|one| *one != found.revision).collect(),
             forgotten: found.stale.clone(),
         };
-        Ok(layer("record the outcome", vec![step.task(None, REQUEST_S)?]))
+        Ok(layer("record the outcome", vec![self.task(&step, None, REQUEST_S)?]))
     }
 
     fn record(&self, status: ReleaseStatus, description: &str) -> Result<Layer> {
@@ -343,10 +348,10 @@ impl Frame<'_> {
             superseded: Vec::new(),
             forgotten: Vec::new(),
         };
-        Ok(layer(&format!("record the release as {status}"), vec![step.task(None, REQUEST_S)?]))
+        Ok(layer(&format!("record the release as {status}"), vec![self.task(&step, None, REQUEST_S)?]))
     }
 }
 
-fn layer(name: &str, tasks: Vec<provider_core::Task>) -> Layer {
+fn layer(name: &str, tasks: Vec<Task>) -> Layer {
     Layer { name: name.to_owned(), tasks }
 }

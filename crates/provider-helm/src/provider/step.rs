@@ -139,21 +139,25 @@ pub enum Step {
 }
 
 impl Step {
-    /// What it does, for people.
-    fn title(&self) -> String {
+    /// What it does, for people who know that the release is in the namespace `home`.
+    fn title(&self, home: &str) -> String {
+        let at = |object: &ObjectRef| match object.namespace.as_deref() {
+            Some(namespace) if namespace != home => format!("{object} in {namespace}"),
+            _ => object.to_string(),
+        };
         match self {
             Self::Claim { revision, .. } => format!("record revision {revision}"),
             Self::Define { object } => format!("define {}", object.name),
-            Self::Hook { object, event, .. } => format!("run {event} hook {object}"),
-            Self::ClearHook { object, .. } => format!("clear hook {object}"),
-            Self::TakeFields { object } => format!("take the fields of {object}"),
-            Self::Apply { object, create: true, .. } => format!("create {object}"),
-            Self::Apply { object, .. } => format!("apply {object}"),
-            Self::Await { object, .. } => format!("await {object}"),
-            Self::Remove { object, .. } => format!("remove {object}"),
-            Self::Running { object, change: Change::Stop, .. } => format!("stop {object}"),
-            Self::Running { object, change: Change::Start, .. } => format!("start {object}"),
-            Self::Running { object, change: Change::Restart, .. } => format!("restart {object}"),
+            Self::Hook { object, event, .. } => format!("run {event} hook {}", at(object)),
+            Self::ClearHook { object, .. } => format!("clear hook {}", at(object)),
+            Self::TakeFields { object } => format!("take the fields of {}", at(object)),
+            Self::Apply { object, create: true, .. } => format!("create {}", at(object)),
+            Self::Apply { object, .. } => format!("apply {}", at(object)),
+            Self::Await { object, .. } => format!("await {}", at(object)),
+            Self::Remove { object, .. } => format!("remove {}", at(object)),
+            Self::Running { object, change: Change::Stop, .. } => format!("stop {}", at(object)),
+            Self::Running { object, change: Change::Start, .. } => format!("start {}", at(object)),
+            Self::Running { object, change: Change::Restart, .. } => format!("restart {}", at(object)),
             Self::Record { revision, status, .. } => format!("record revision {revision} as {status}"),
             Self::Forget { .. } => "forget the release".to_owned(),
         }
@@ -180,14 +184,14 @@ impl Step {
         })
     }
 
-    /// A task that does it.
+    /// A task that does it, for a release in the namespace `home`.
     ///
     /// # Errors
     /// `Bug` when it can't be serialised.
-    pub fn task(&self, node: Option<NodeId>, timeout_s: u32) -> Result<Task> {
+    pub fn task(&self, home: &str, node: Option<NodeId>, timeout_s: u32) -> Result<Task> {
         let body =
             serde_json::to_value(self).map_err(|e| Error::bug("a step can't be serialised").caused_by(&e))?;
-        let (kind, effect) = (self.title(), self.effect());
+        let (kind, effect) = (self.title(home), self.effect());
         let work = Work::Cloud(Directive::Own { kind, version: VERSION, body, effect });
         Ok(Task { work, node, failure_allowed: false, timeout_s })
     }
@@ -206,5 +210,27 @@ impl Step {
                 .map_err(|e| Error::bug(format!("`{}` can't be read", task.work)).caused_by(&e)),
             other => Err(Error::bug(format!("`{other}` is not a task for Kubernetes"))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_title_names_the_namespace_of_what_is_elsewhere() {
+        let remove = |object: serde_json::Value| {
+            let object = serde_json::from_value(object).unwrap();
+            Step::Remove { release: "web".into(), object }.title("home")
+        };
+        let role = |namespace| {
+            json!({
+                "api_version": "rbac.authorization.k8s.io/v1", "kind": "Role", "plural": "roles", "namespaced": true,
+                "namespace": namespace, "name": "web",
+            })
+        };
+        assert_eq!(remove(role("home")), "remove Role/web");
+        assert_eq!(remove(role("kube-system")), "remove Role/web in kube-system");
     }
 }
