@@ -106,6 +106,9 @@ fn len(call: &mut Call<'_>) -> Result<Value, FunctionError> {
     Ok(Value::int(i64::try_from(length).unwrap_or(i64::MAX)))
 }
 
+const PAST_SLICE: Option<&str> = Some("reflect: slice index out of range");
+const PAST_STRING: Option<&str> = Some("reflect: string index out of range");
+
 fn index(call: &mut Call<'_>) -> Result<Value, FunctionError> {
     let mut item = call.value(0).clone();
     if item.is_nil() {
@@ -128,15 +131,15 @@ fn index(call: &mut Call<'_>) -> Result<Value, FunctionError> {
                     }
                 },
             },
-            Value::List(list) => list.items()[position(key, list.items().len(), false)?].clone(),
+            Value::List(list) => list.items()[position(key, list.items().len(), PAST_SLICE)?].clone(),
             Value::Object(object) => match (key.as_str(), object.entries()) {
                 (Some(key), _) if object.is_map() => object.field(key).unwrap_or_default(),
-                (_, Some(entries)) => entries[position(key, entries.len(), false)?].1.clone(),
+                (_, Some(entries)) => entries[position(key, entries.len(), PAST_SLICE)?].1.clone(),
                 _ => return Err(not_indexable(&item)),
             },
             other => match other.as_bytes() {
                 Some(bytes) => {
-                    let byte = bytes[position(key, bytes.len(), false)?];
+                    let byte = bytes[position(key, bytes.len(), PAST_STRING)?];
                     Value::Integer(crate::kind::Integer::Uint8, byte.into())
                 }
                 None => return Err(not_indexable(other)),
@@ -151,12 +154,14 @@ fn not_indexable(value: &Value) -> FunctionError {
 }
 
 /// An index of a slice; with `inclusive` it may also be its end.
-fn position(key: &Value, length: usize, inclusive: bool) -> Result<usize, FunctionError> {
+/// The place that `key` names. Go lets the length itself pass; `past` is what it says when nothing is there.
+fn position(key: &Value, length: usize, past: Option<&str>) -> Result<usize, FunctionError> {
     match key {
-        Value::Integer(_, number) => usize::try_from(*number)
-            .ok()
-            .filter(|index| *index < length || inclusive && *index == length)
-            .ok_or_else(|| FunctionError::failed(format_args!("index out of range: {number}"))),
+        Value::Integer(_, number) => match (usize::try_from(*number), past) {
+            (Ok(index), Some(past)) if index == length => Err(FunctionError::failed(past)),
+            (Ok(index), _) if index <= length => Ok(index),
+            _ => Err(FunctionError::failed(format_args!("index out of range: {number}"))),
+        },
         Value::Nil => Err(FunctionError::failed("cannot index slice/array with nil")),
         other => Err(FunctionError::failed(format_args!(
             "cannot index slice/array with type {}",
@@ -190,7 +195,7 @@ fn slice(call: &mut Call<'_>) -> Result<Value, FunctionError> {
     };
     let mut ends = [0, length, length];
     for (end, bound) in ends.iter_mut().zip(bounds) {
-        *end = position(bound, length, true)?;
+        *end = position(bound, length, None)?;
     }
     let [from, to, max] = ends;
     if from > to || to > max {

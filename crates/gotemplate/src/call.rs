@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::builtins::{BUILTINS, ENGINE};
-use crate::kind::{Integer, Kind};
+use crate::kind::{Integer, Kind, MapType};
 use crate::map::{List, Map};
 use crate::runtime::Runtime;
 use crate::site::{NodeKind, Place};
@@ -52,7 +52,7 @@ impl Entry {
     pub fn run(&self, call: &mut Call<'_>) -> Result<Value, FunctionError> {
         call.spend_for_arguments()?;
         let result = (self.call)(call)?;
-        call.spend(if let Value::Map(_) = result { NEW_MAP } else { length(&result) / 16 })?;
+        call.spend_for(&result)?;
         Ok(result)
     }
 }
@@ -200,9 +200,14 @@ impl<'a> Call<'a> {
         self.runtime.spend(steps)
     }
 
-    /// Takes what any call takes, see [`Entry::run`].
+    /// Takes what any call takes for its arguments, see [`Entry::run`].
     pub(crate) fn spend_for_arguments(&self) -> Result<(), FunctionError> {
         self.spend(2 + self.args().len() + self.args().iter().map(length).sum::<usize>() / 16)
+    }
+
+    /// Takes what any call takes for what it gives, see [`Entry::run`].
+    pub(crate) fn spend_for(&self, result: &Value) -> Result<(), FunctionError> {
+        self.spend(if let Value::Map(_) = result { NEW_MAP } else { length(result) / 16 })
     }
 
     /// See [`Runtime::allocate`].
@@ -283,7 +288,7 @@ impl<'a> Call<'a> {
     pub fn map(&self, index: usize) -> Result<Map, FunctionError> {
         match self.value(index) {
             // A type with a name whose underlying type is this one may be assigned to it.
-            Value::Map(map) if map.map_type() != crate::kind::MapType::String => Ok(map.clone()),
+            Value::Map(map) if map.map_type() != MapType::String => Ok(map.as_type(MapType::Any)),
             Value::Nil if self.nodes.get(index).is_none_or(|place| place.kind != NodeKind::Chain) => {
                 Ok(Map::new([]))
             }

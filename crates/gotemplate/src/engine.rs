@@ -233,6 +233,7 @@ impl Inner {
             Form::Print => match &value {
                 Value::Nil => Ok("<no value>".into()),
                 Value::String(text) => Ok((&**text).into()),
+                Value::Object(object) => Ok(object.print().into()),
                 value => Ok(value.print(&self.runtime).map_err(&at)?.into()),
             },
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::call::{Call, FunctionError};
-use crate::object::Object;
+use crate::functions::values;
 use crate::runtime::Runtime;
 use crate::value::Value;
 
@@ -29,19 +29,17 @@ pub(crate) fn path(
 }
 
 fn field(value: &Value, name: &str, boxed: bool, runtime: &Runtime) -> Result<Value, FunctionError> {
+    if let Some(result) = call(value, name, &[], runtime) {
+        return result;
+    }
     match value {
         Value::Nil => Err(wrong(format!("nil pointer evaluating interface {{}}.{name}"))),
         Value::Map(map) => Ok(map.get(name).unwrap_or_else(|| Value::missing_in(map.map_type()))),
-        Value::Object(object) => {
-            if let Some(result) = object.call(name, &mut Call::new(name, &[], runtime)) {
-                return result;
-            }
-            match object.field(name) {
-                Some(value) => Ok(value),
-                None if object.is_map() => Ok(Value::Nil),
-                None => Err(no_field(name, object.type_name())),
-            }
-        }
+        Value::Object(object) => match object.field(name) {
+            Some(value) => Ok(value),
+            None if object.is_map() => Ok(Value::Nil),
+            None => Err(no_field(name, object.type_name())),
+        },
         other => Err(no_field(name, if boxed { "interface {}" } else { other.type_name() })),
     }
 }
@@ -59,29 +57,42 @@ pub(crate) fn method(
     };
     let value = path(receiver, before, boxed, runtime)?;
     let boxed = boxed || !before.is_empty();
-    match &value {
-        Value::Nil if boxed => Err(wrong(format!("nil pointer evaluating interface {{}}.{name}"))),
-        Value::Nil => Err(wrong(format!("nil data; no entry for key {name:?}"))),
-        Value::Object(object) => call(&**object, name, arguments, runtime),
-        Value::Map(_) => Err(not_a_method(name)),
-        other => Err(no_field(name, if boxed { "interface {}" } else { other.type_name() })),
+    if let Some(result) = call(&value, name, arguments, runtime) {
+        return result;
     }
+    Err(match &value {
+        Value::Nil if boxed => wrong(format!("nil pointer evaluating interface {{}}.{name}")),
+        Value::Nil => wrong(format!("nil data; no entry for key {name:?}")),
+        Value::Map(_) => not_a_method(name),
+        Value::Object(object) if object.is_map() => not_a_method(name),
+        Value::Object(object) if object.field(name).is_some() => {
+            wrong(format!("{name} has arguments but cannot be invoked as function"))
+        }
+        Value::Object(object) => no_field(name, object.type_name()),
+        other => no_field(name, if boxed { "interface {}" } else { other.type_name() }),
+    })
 }
 
+/// Calls a method, if the value has it. What it refuses is reported with its name.
 fn call(
-    object: &dyn Object,
+    value: &Value,
     name: &str,
     arguments: &[Value],
     runtime: &Runtime,
-) -> Result<Value, FunctionError> {
-    match object.call(name, &mut Call::new(name, arguments, runtime)) {
-        Some(result) => result,
-        None if object.is_map() => Err(not_a_method(name)),
-        None if object.field(name).is_some() => {
-            Err(wrong(format!("{name} has arguments but cannot be invoked as function")))
+) -> Option<Result<Value, FunctionError>> {
+    let result = match value {
+        Value::Map(map) => values::call(map, name, arguments, runtime)?,
+        Value::Object(object) => {
+            let mut call = Call::new(name, arguments, runtime);
+            let result = object.call(name, &mut call)?;
+            call.spend_for_arguments().and(result).and_then(|value| call.spend_for(&value).map(|()| value))
         }
-        None => Err(no_field(name, object.type_name())),
-    }
+        _ => return None,
+    };
+    Some(result.map_err(|error| match error {
+        FunctionError::Failed(message) => FunctionError::Failed(format!("error calling {name}: {message}")),
+        other => other,
+    }))
 }
 
 /// An error that Go reports as it is, without the name of a function.

@@ -221,6 +221,7 @@ impl Printer<'_> {
                 text(&Value::RawString(bytes.clone()), verb, spec).unwrap_or_default()
             }
             (_, Value::Bytes(bytes)) => {
+                self.runtime.spend(bytes.len() / 2)?;
                 let items = bytes.iter().map(|byte| Value::Integer(Integer::Uint8, (*byte).into()));
                 self.items(value, items.collect::<Vec<_>>().iter(), verb, spec, depth)?
             }
@@ -242,7 +243,7 @@ impl Printer<'_> {
             }
             ('v' | 's' | 'q' | 'x' | 'X', Value::Object(object)) => {
                 self.runtime.spend(OBJECT)?;
-                text(&Value::from(object.print()), verb, spec).unwrap_or_default()
+                text(&Value::from(object.print_copy()), verb, spec).unwrap_or_default()
             }
             ('b' | 'o' | 'O' | 'c' | 'd' | 'U', Value::Object(object)) => match object.data() {
                 // What prints itself is still a number, as a duration is.
@@ -282,7 +283,7 @@ impl Printer<'_> {
             // Go prints what is below: it takes no method of something that it complains about.
             Value::Object(object) => match object.data() {
                 number @ Value::Integer(..) => number.print(self.runtime)?,
-                _ => object.print(),
+                _ => object.print_copy(),
             },
             other => other.print(self.runtime)?,
         };

@@ -130,8 +130,9 @@ pub enum MapType {
     Any,
     /// `map[string]string`; a missing key is `""`.
     String,
-    /// A map type with a name of its own, for example `common.Values`; its elements are `interface {}`.
-    Named(&'static str),
+    /// Helm's `common.Values`: a `map[string]interface {}` with methods, of which a template may call `AsMap`, `YAML`,
+    /// `Table` and `PathValue`.
+    Values,
 }
 
 impl MapType {
@@ -140,7 +141,7 @@ impl MapType {
         match self {
             MapType::Any => "map[string]interface {}",
             MapType::String => "map[string]string",
-            MapType::Named(name) => name,
+            MapType::Values => "common.Values",
         }
     }
 
@@ -148,7 +149,7 @@ impl MapType {
     pub fn element_name(self) -> &'static str {
         match self {
             MapType::String => "string",
-            MapType::Any | MapType::Named(_) => "interface {}",
+            MapType::Any | MapType::Values => "interface {}",
         }
     }
 }

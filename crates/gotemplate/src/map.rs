@@ -9,10 +9,12 @@ use crate::value::Value;
 
 /// A Go map with string keys. A clone is an alias: what one holder sets, all see.
 #[derive(Clone)]
-pub struct Map(Rc<MapCell>);
+pub struct Map {
+    cell: Rc<MapCell>,
+    map_type: MapType,
+}
 
 struct MapCell {
-    map_type: MapType,
     nil: bool,
     entries: RefCell<BTreeMap<Rc<str>, Value>>,
     watched: Cell<bool>,
@@ -27,78 +29,83 @@ impl Map {
     /// A new map of a type.
     pub fn of(map_type: MapType, entries: impl IntoIterator<Item = (Rc<str>, Value)>) -> Map {
         let entries = RefCell::new(entries.into_iter().collect());
-        Map(Rc::new(MapCell { map_type, nil: false, entries, watched: Cell::new(false) }))
+        Map { cell: Rc::new(MapCell { nil: false, entries, watched: Cell::new(false) }), map_type }
     }
 
-    /// The nil map of the type `map[string]interface {}`: empty, but `null` in JSON, and nothing can be set in it.
-    pub fn nil() -> Map {
-        let (map_type, entries) = (MapType::Any, RefCell::default());
-        Map(Rc::new(MapCell { map_type, nil: true, entries, watched: Cell::new(false) }))
+    /// The nil map of a type: empty, but `null` in JSON, and nothing can be set in it.
+    pub fn nil(map_type: MapType) -> Map {
+        let entries = RefCell::default();
+        Map { cell: Rc::new(MapCell { nil: true, entries, watched: Cell::new(false) }), map_type }
+    }
+
+    /// The same map as another type: what is set in one is in the other.
+    pub fn as_type(&self, map_type: MapType) -> Map {
+        Map { cell: Rc::clone(&self.cell), map_type }
     }
 
     /// Whether this is Go's nil map, which is also empty.
     pub fn is_nil(&self) -> bool {
-        self.0.nil
+        self.cell.nil
     }
 
     /// What the map is declared as.
     pub fn map_type(&self) -> MapType {
-        self.0.map_type
+        self.map_type
     }
 
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<Value> {
-        self.0.entries.borrow().get(key).cloned()
+        self.cell.entries.borrow().get(key).cloned()
     }
 
     /// Whether a key is there, also with a nil value.
     pub fn has(&self, key: &str) -> bool {
-        self.0.entries.borrow().contains_key(key)
+        self.cell.entries.borrow().contains_key(key)
     }
 
     /// Sets a key, for all holders of the map.
     pub fn set(&self, key: impl Into<Rc<str>>, value: Value) {
-        if matches!(value, Value::Map(_) | Value::List(_)) && !self.0.watched.replace(true) {
-            watch(&self.0);
+        if matches!(value, Value::Map(_) | Value::List(_)) && !self.cell.watched.replace(true) {
+            watch(&self.cell);
         }
-        let old = self.0.entries.borrow_mut().insert(key.into(), value);
+        let old = self.cell.entries.borrow_mut().insert(key.into(), value);
         // Dropped only here: its destructor may come back to this map.
         drop(old);
     }
 
     /// Removes a key, for all holders of the map, and returns what it had.
     pub fn remove(&self, key: &str) -> Option<Value> {
-        self.0.entries.borrow_mut().remove(key)
+        self.cell.entries.borrow_mut().remove(key)
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.0.entries.borrow().len()
+        self.cell.entries.borrow().len()
     }
 
     /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
-        self.0.entries.borrow().is_empty()
+        self.cell.entries.borrow().is_empty()
     }
 
     /// The keys, sorted.
     pub fn keys(&self) -> Vec<Rc<str>> {
-        self.0.entries.borrow().keys().cloned().collect()
+        self.cell.entries.borrow().keys().cloned().collect()
     }
 
     /// The values, in the order of their keys.
     pub fn values(&self) -> Vec<Value> {
-        self.0.entries.borrow().values().cloned().collect()
+        self.cell.entries.borrow().values().cloned().collect()
     }
 
     /// The entries, sorted by key. A snapshot: the map may change while it is walked.
     pub fn entries(&self) -> Vec<(Rc<str>, Value)> {
-        self.0.entries.borrow().iter().map(|(key, value)| (Rc::clone(key), value.clone())).collect()
+        self.cell.entries.borrow().iter().map(|(key, value)| (Rc::clone(key), value.clone())).collect()
     }
 
     /// Whether both are the same map, not only equal ones.
     pub fn same(&self, other: &Map) -> bool {
-        Rc::ptr_eq(&self.0, &other.0)
+        Rc::ptr_eq(&self.cell, &other.cell)
     }
 }
 

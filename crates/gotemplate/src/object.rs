@@ -38,8 +38,14 @@ pub trait Object: Any {
         None
     }
 
-    /// What `{{ }}` and `%v` print.
+    /// What `{{ }}` prints.
     fn print(&self) -> String;
+
+    /// What functions and `%v` print. Another text only for a type whose `String` wants a pointer: of the copy that a
+    /// function gets, Go prints the fields.
+    fn print_copy(&self) -> String {
+        self.print()
+    }
 
     /// What `range` walks: pairs of key or index and element. `None`: it can't be walked.
     fn entries(&self) -> Option<Vec<(Value, Value)>> {

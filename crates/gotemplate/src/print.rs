@@ -71,7 +71,7 @@ impl Value {
             }
             Value::Object(object) => {
                 runtime.spend(OBJECT)?;
-                out.push_str(&object.print());
+                out.push_str(&object.print_copy());
             }
         }
         runtime.check_size(out.len())

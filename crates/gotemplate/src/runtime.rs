@@ -96,7 +96,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { steps: 6_000_000, output_bytes: 64 << 20, value_bytes: 16 << 20, depth: 1000 }
+        Limits { steps: 8_000_000, output_bytes: 64 << 20, value_bytes: 16 << 20, depth: 1000 }
     }
 }
 

@@ -282,7 +282,7 @@ impl Value {
     pub(crate) fn missing_in(map_type: MapType) -> Value {
         match map_type {
             MapType::String => Value::from(""),
-            MapType::Any | MapType::Named(_) => Value::Nil,
+            MapType::Any | MapType::Values => Value::Nil,
         }
     }
 }

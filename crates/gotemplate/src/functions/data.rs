@@ -3,7 +3,7 @@
 use super::args::Answer;
 use super::json::{Layout, decode, encode};
 use crate::call::{Call, Entry, FunctionError};
-use crate::kind::{Element, Kind};
+use crate::kind::{Element, Kind, MapType};
 use crate::map::{List, Map};
 use crate::runtime::Runtime;
 use crate::value::Value;
@@ -110,7 +110,7 @@ fn converted(read: Answer, convert: fn(Value) -> Result<Value, String>, wrap: fn
 
 fn from_json(call: &mut Call<'_>) -> Answer {
     let convert = |value| match value {
-        Value::Nil => Ok(Map::nil().into()),
+        Value::Nil => Ok(Map::nil(MapType::Any).into()),
         other => as_map(other),
     };
     converted(decode(call.bytes(0)?, call.runtime()), convert, error_map)
@@ -130,7 +130,7 @@ fn read_yaml(call: &Call<'_>) -> Answer {
     call.allocate(bytes.len())?;
     // What takes time is structure: there are charts that read megabytes of CRDs, most of them prose.
     let marks = bytes.iter().filter(|byte| b"\n-:,?[{&*".contains(byte)).count();
-    call.spend(64 + bytes.len() / 4 + marks * 4)?;
+    call.spend(96 + bytes.len() / 8 + marks * 2)?;
     let text = std::str::from_utf8(bytes).map_err(|_| {
         FunctionError::failed("error converting YAML to JSON: yaml: invalid leading UTF-8 octet")
     })?;
@@ -177,7 +177,7 @@ fn trimmed(mut text: String) -> String {
 }
 
 /// Helm writes JSON first and reads that as YAML, which shows in a few characters and in very long keys.
-fn yaml_by_json(call: &Call<'_>) -> Result<String, FunctionError> {
+pub(super) fn yaml_by_json(call: &Call<'_>) -> Result<String, FunctionError> {
     let runtime = call.runtime();
     let json = encode(call.value(0), Layout { html: true, pretty: false }, runtime)
         .map_err(|error| prefixed(error, "error marshaling into JSON: "))?;

@@ -21,6 +21,7 @@ mod time;
 mod toml;
 mod types;
 mod urls;
+pub(crate) mod values;
 mod versions;
 mod words;
 

@@ -118,16 +118,8 @@ impl Object for Whole {
     }
 
     fn print(&self) -> String {
-        let kube = &self.0.kube_version;
-        format!(
-            "&{{{{{} {} {} {}}} [{}] {}}}",
-            kube.full,
-            kube.plain,
-            kube.major,
-            kube.minor,
-            self.0.api_versions.join(" "),
-            HelmVersion.print()
-        )
+        let kube_version = self.0.kube_version.print_copy();
+        format!("&{{{kube_version} [{}] {}}}", self.0.api_versions.join(" "), HelmVersion.print())
     }
 
     fn data(&self) -> Value {
@@ -170,6 +162,10 @@ impl Object for KubeVersion {
 
     fn print(&self) -> String {
         self.plain.clone()
+    }
+
+    fn print_copy(&self) -> String {
+        format!("{{{} {} {} {}}}", self.full, self.plain, self.major, self.minor)
     }
 
     fn data(&self) -> Value {

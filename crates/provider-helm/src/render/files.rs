@@ -22,14 +22,20 @@ impl Files {
         call: &Call<'_>,
         value: impl Fn(&Rc<[u8]>) -> Result<Value, FunctionError>,
     ) -> Result<Value, FunctionError> {
-        if self.0.is_empty() {
-            return Err(FunctionError::failed("must pass files"));
-        }
         let map = Map::of(MapType::String, []);
         for (path, data) in &self.0 {
             map.set(path.rsplit('/').next().unwrap_or(path), value(data)?);
         }
         function(call, "toYaml", map.into())
+    }
+
+    /// The lines of a file; none of one that is empty or not there.
+    fn lines(&self, call: &Call<'_>) -> Result<Value, FunctionError> {
+        let data = self.0.get(&*call.string(0)?).map_or(&[][..], |data| data);
+        let ends = data.iter().filter(|byte| **byte == b'\n').count();
+        call.spend(data.len() / 16 + ends * 3)?;
+        let lines = data.strip_suffix(b"\n").unwrap_or(data).split(|byte| *byte == b'\n');
+        Ok(Value::strings(lines.filter(|_| !data.is_empty()).map(Value::string)))
     }
 }
 
@@ -55,7 +61,8 @@ impl Object for Files {
     }
 
     fn field(&self, name: &str) -> Option<Value> {
-        self.0.get(name).map(|data| Value::Bytes(Rc::clone(data)))
+        // A path that is not there is a nil slice, as the keys of such a map are.
+        Some(Value::Bytes(self.0.get(name).cloned().unwrap_or_else(|| Rc::from([]))))
     }
 
     fn call(&self, method: &str, call: &mut Call<'_>) -> Option<Result<Value, FunctionError>> {
@@ -76,13 +83,7 @@ impl Object for Files {
             }
             "AsConfig" => self.as_map(call, |data| Ok(Value::string(data))),
             "AsSecrets" => self.as_map(call, |data| function(call, "b64enc", Value::string(data))),
-            _ => match self.0.get(&*call.string(0)?) {
-                None => Err(FunctionError::failed("must pass files")),
-                Some(data) => {
-                    let lines = data.strip_suffix(b"\n").unwrap_or(data).split(|byte| *byte == b'\n');
-                    Ok(Value::strings(lines.map(Value::string)))
-                }
-            },
+            _ => self.lines(call),
         })
     }
 

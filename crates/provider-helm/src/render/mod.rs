@@ -227,7 +227,7 @@ fn render_files(
 ) -> Result<BTreeMap<String, String>> {
     let values = values::coalesce(chart, &values::from_json(given))?;
     values::check_schemas(chart, &values::to_json(&values).into())?;
-    let scopes = scope::scopes(session, chart, values, options)?;
+    let scopes = scope::scopes(session, chart, &values, options)?;
     let mut files = BTreeMap::new();
     for name in compiled.names.iter().filter(|name| !scope::is_partial(name)) {
         let Some(scope) = scopes.get(name.as_str()) else { continue };

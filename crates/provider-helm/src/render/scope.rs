@@ -74,7 +74,7 @@ impl Scope {
     /// The dot while the template `name` is rendered.
     pub(super) fn enter(&self, name: &str) -> Value {
         let template = [(Rc::from("Name"), name.into()), (Rc::from("BasePath"), Value::from(&*self.base))];
-        self.dot.set("Template", Map::of(MapType::Named("common.Values"), template).into());
+        self.dot.set("Template", Map::of(MapType::Values, template).into());
         Value::Map(self.dot.clone())
     }
 
@@ -97,7 +97,7 @@ impl Scope {
 pub(super) fn scopes(
     session: &Session,
     chart: &Chart,
-    values: Map,
+    values: &Map,
     options: &Options,
 ) -> Result<HashMap<String, Scope>> {
     let release = &options.release;
@@ -124,22 +124,22 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn enter(&mut self, chart: &Chart, path: &str, values: Map, is_root: bool) -> Result<Map> {
-        let dot = Map::of(MapType::Named("common.Values"), []);
+    fn enter(&mut self, chart: &Chart, path: &str, values: &Map, is_root: bool) -> Result<Map> {
+        let dot = Map::of(MapType::Values, []);
         let subcharts = Map::new([]);
         for inner in &chart.dependencies {
             let own = match values.get(inner.name()) {
                 Some(Value::Map(own)) => own,
                 _ => Map::new([]),
             };
-            let inner_dot = self.enter(inner, &path_of(path, inner), own, false)?;
-            subcharts.set(inner.name(), inner_dot.into());
+            let inner_dot = self.enter(inner, &path_of(path, inner), &own, false)?;
+            subcharts.set(inner.name(), inner_dot.as_type(MapType::Any).into());
         }
-        dot.set("Chart", self.session.value(&chart.metadata.template_value(is_root)));
+        dot.set("Chart", self.about(chart, is_root));
         dot.set("Files", Value::object(Files::of(&chart.files)));
         dot.set("Release", self.release.clone());
         dot.set("Capabilities", self.capabilities.clone());
-        dot.set("Values", values.into());
+        dot.set("Values", values.as_type(MapType::Values).into());
         dot.set("Subcharts", subcharts.into());
         let native = chart.is_tera().then(|| native::context(chart, self.options)).transpose()?;
         let native = native.map(Rc::new);
@@ -148,5 +148,20 @@ impl Walk<'_> {
             self.scopes.insert(format!("{path}/{}", file.name), scope.clone());
         }
         Ok(dot)
+    }
+
+    fn about(&self, chart: &Chart, is_root: bool) -> Value {
+        let about = self.session.value(&chart.metadata.template_value(is_root));
+        if let Value::Map(about) = &about {
+            let annotations = match &chart.metadata.annotations {
+                Some(all) => Map::of(
+                    MapType::String,
+                    all.iter().map(|(key, text)| (key.as_str().into(), text.as_str().into())),
+                ),
+                None => Map::nil(MapType::String),
+            };
+            about.set("Annotations", annotations.into());
+        }
+        about
     }
 }

@@ -167,7 +167,7 @@ fn impossible(reason: &str) -> FunctionError {
 impl PrivateKey {
     pub(super) fn new_rsa(runtime: &Runtime, bits: usize) -> Result<PrivateKey, FunctionError> {
         // The time grows with more than the third power of the size. There are charts that make three of 4096 bits.
-        runtime.spend(bits.pow(3) / 58_000)?;
+        runtime.spend(bits.pow(3) / 43_500)?;
         let bits = if runtime.wants_stand_in() { STAND_IN_BITS } else { bits };
         // Hardly ever more than once, unless the host is no source of randomness.
         for _ in 0..16 {
@@ -188,7 +188,7 @@ impl PrivateKey {
     }
 
     pub(super) fn new_ec(runtime: &Runtime) -> Result<PrivateKey, FunctionError> {
-        runtime.spend(5000)?;
+        runtime.spend(7000)?;
         loop {
             let secret = random::bytes(runtime, Curve::P256.size());
             if Curve::P256.public(&secret).is_some() {

@@ -22,10 +22,10 @@ const BCRYPT_COST: u32 = 10;
 const STAND_IN_COST: u32 = 4;
 
 /// Steps for one hash, which takes about a fifteenth of a second, as a key of 2048 bits does.
-const BCRYPT_STEPS: usize = 150_000;
+const BCRYPT_STEPS: usize = 200_000;
 
 /// Steps for one derivation, which takes about a sixth of a second.
-const SCRYPT_STEPS: usize = 360_000;
+const SCRYPT_STEPS: usize = 480_000;
 
 /// The hash of a password, or the text of an error.
 fn hashed(call: &Call<'_>, password: &[u8]) -> Result<String, FunctionError> {

@@ -196,6 +196,10 @@ fn large() -> Vec<Bomb> {
     let bomb = |name, files: &[(&str, &[u8])], said| Bomb { name, archive: chart(files), said };
     let path = "a".repeat(80);
     let glob = r#"{{ range 500000 }}{{ range $p, $_ := $.Files.Glob "**a**a**a**a**a**a**a**a**a**b" }}{{ end }}{{ end }}"#;
+    let text = "xY z\n".repeat(900_000);
+    let files = |call: &str| {
+        chart(&[("big.txt", text.as_bytes()), ("templates/a.yaml", templates::again(call).as_bytes())])
+    };
     let nested = format!("{{{{ {}1{} }}}}", "(".repeat(100_000), ")".repeat(100_000));
     let actions = "{{.Values.a}}".repeat(380_000);
     let names: Vec<String> = (0..19).map(|n| format!("templates/t{n}.yaml")).collect();
@@ -206,6 +210,14 @@ fn large() -> Vec<Bomb> {
         (0..60_000).map(|n| format!("- {{name: d{n}, version: 1.0.0, condition: a.b}}\n")).collect();
     let requirements = format!("dependencies:\n{dependencies}");
     vec![
+        Bomb { name: "file: Get", archive: files("$.Files.Get \"big.txt\""), said: STEPS },
+        Bomb { name: "file: Lines", archive: files("$.Files.Lines \"big.txt\""), said: STEPS },
+        Bomb { name: "file: AsConfig", archive: files("$.Files.AsConfig"), said: STEPS },
+        Bomb {
+            name: "file: printed",
+            archive: files("printf \"%d\" ($.Files.GetBytes \"big.txt\")"),
+            said: STEPS,
+        },
         bomb("glob: many stars", &[(&path, b""), ("templates/a.yaml", glob.as_bytes())], STEPS),
         bomb("template: 100,000 parentheses", &[("templates/a.yaml", nested.as_bytes())], "nested"),
         bomb(

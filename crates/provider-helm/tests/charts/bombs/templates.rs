@@ -6,14 +6,18 @@ pub(super) fn all() -> Vec<Bomb> {
     let template = |text: &str| chart(&[("templates/a.yaml", text.as_bytes())]);
     let templates = TEMPLATES.iter();
     let templates = templates.map(|(name, text, said)| Bomb { name, archive: template(text), said });
-    let calls = CALLS.iter().map(|(name, made, call)| {
-        // More turns than there are steps; an outer loop of as many would be refused before its first one.
-        let text = format!(
-            "{made}{{{{ range 8000 }}}}{{{{ range 1000 }}}}{{{{ $_ := {call} }}}}{{{{ end }}}}{{{{ end }}}}"
-        );
-        Bomb { name, archive: template(&text), said: STEPS }
+    let calls = CALLS.iter();
+    let calls = calls.map(|(name, made, call)| Bomb {
+        name,
+        archive: template(&format!("{made}{}", again(call))),
+        said: STEPS,
     });
     templates.chain(calls).collect()
+}
+
+/// A call for more turns than there are steps. An outer loop of as many would be refused before its first one.
+pub(super) fn again(call: &str) -> String {
+    format!("{{{{ range 8000 }}}}{{{{ range 1000 }}}}{{{{ $_ := {call} }}}}{{{{ end }}}}{{{{ end }}}}")
 }
 
 /// A name, a template, and what refuses it.
@@ -267,6 +271,8 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("urlJoin: half a megabyte", TEXT, r#"urlJoin (dict "path" $x)"#),
     ("dict: printed as a key", TEXT, r#"dict (dict "a" $x) 1"#),
     ("merge: 20,000 keys", KEYS, "merge (dict) $d"),
+    ("YAML: of the dot", "", "$.YAML"),
+    ("AsMap: 20,000 keys", KEYS, "$.Values.AsMap"),
     ("pick: of 20,000 keys", KEYS, r#"pick $d "1""#),
     ("toYaml: 20,000 keys", KEYS, "toYaml $d"),
     ("toYamlPretty: 20,000 keys", KEYS, "toYamlPretty $d"),
