@@ -221,7 +221,7 @@ impl Printer<'_> {
                 text(&Value::RawString(bytes.clone()), verb, spec).unwrap_or_default()
             }
             (_, Value::Bytes(bytes)) => {
-                self.runtime.spend(bytes.len() / 2)?;
+                self.runtime.spend(bytes.len() * 2)?;
                 let items = bytes.iter().map(|byte| Value::Integer(Integer::Uint8, (*byte).into()));
                 self.items(value, items.collect::<Vec<_>>().iter(), verb, spec, depth)?
             }

@@ -55,6 +55,7 @@ impl Encoder<'_> {
             Value::String(text) => self.text(text),
             Value::RawString(bytes) => self.text(&crate::unicode::lossy(bytes)),
             Value::Bytes(bytes) => {
+                self.runtime.spend(bytes.len() / 16)?;
                 let encoded = super::base64::encode(bytes);
                 self.text(&encoded);
             }

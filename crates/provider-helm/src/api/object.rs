@@ -79,6 +79,14 @@ impl ObjectRef {
         &self.resource.kind
     }
 
+    /// What it is called among objects of the namespace `home`: one that is in another says so.
+    pub fn seen_from(&self, home: &str) -> String {
+        match self.namespace.as_deref() {
+            Some(namespace) if namespace != home => format!("{self} in {namespace}"),
+            _ => self.to_string(),
+        }
+    }
+
     /// Whether it is the same object, whatever version of its API names it.
     pub fn is_same(&self, other: &Self) -> bool {
         self.identity() == other.identity()

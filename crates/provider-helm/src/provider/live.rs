@@ -32,6 +32,7 @@ impl Live for Kubernetes {
             return Ok(Vec::new());
         }
         let findings = Findings::of(facts)?;
+        let deleted = |found: &Found| deleted(found, session.namespace());
         match &change.action {
             Action::DeleteClusters { .. } | Action::CeaseClusters => {
                 Ok(findings.objects.iter().filter(|found| !found.keep).map(deleted).collect())
@@ -184,8 +185,8 @@ fn newest<'a>(session: &Session, name: &str, revisions: &'a [Revision]) -> Resul
     })
 }
 
-fn deleted(found: &Found) -> ObjectChange {
-    ObjectChange { object: found.object.to_string(), kind: ChangeKind::Delete, fields: Vec::new() }
+fn deleted(found: &Found, home: &str) -> ObjectChange {
+    ObjectChange { object: found.object.seen_from(home), kind: ChangeKind::Delete, fields: Vec::new() }
 }
 
 /// What applying would change, as the server says when it is asked to only try.
@@ -199,7 +200,7 @@ async fn tried(
     let how = ApplyOptions { force, dry_run: true, ..ApplyOptions::default() };
     let looks = objects.iter().map(|found| {
         async move {
-            let name = found.object.to_string();
+            let name = found.object.seen_from(session.namespace());
             let body = loaded.object(&found.object)?;
             let live = session.api().get(&found.object.path()).await?;
             if live.is_none() {

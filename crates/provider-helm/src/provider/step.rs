@@ -141,10 +141,7 @@ pub enum Step {
 impl Step {
     /// What it does, for people who know that the release is in the namespace `home`.
     fn title(&self, home: &str) -> String {
-        let at = |object: &ObjectRef| match object.namespace.as_deref() {
-            Some(namespace) if namespace != home => format!("{object} in {namespace}"),
-            _ => object.to_string(),
-        };
+        let at = |object: &ObjectRef| object.seen_from(home);
         match self {
             Self::Claim { revision, .. } => format!("record revision {revision}"),
             Self::Define { object } => format!("define {}", object.name),

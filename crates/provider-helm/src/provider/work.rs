@@ -286,7 +286,7 @@ async fn wait(
             Readiness::Waiting(why) if is_late(cx) => {
                 return Err(Error::timed_out(format!("{object}: {why}")).with_retry(Retry::Backoff));
             }
-            Readiness::Waiting(why) => pending = format!("{object}: {why}"),
+            Readiness::Waiting(why) => pending = why,
         }
         if look == 0 {
             tokio::select! {
@@ -326,5 +326,5 @@ async fn until(
         _ => None,
     };
     let held = finalizers.filter(|_| status == NodeStatus::Deleted).unwrap_or_default();
-    Ok(Progress::Pending { why: format!("{object}: {why}{held}"), again: Duration::ZERO })
+    Ok(Progress::Pending { why: format!("{why}{held}"), again: Duration::ZERO })
 }

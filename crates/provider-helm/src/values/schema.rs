@@ -3,13 +3,14 @@
 mod ways;
 
 use crate::chart::Chart;
+use jsonschema::{ValidationError, error::ValidationErrorKind};
 use provider_core::{Error, Result};
 use serde_json::Value;
 use std::{panic::resume_unwind, thread};
 
 /// Findings that one error lists; more are counted.
 const MAX_FINDINGS: usize = 50;
-/// Bytes of one finding: it may quote the value.
+/// Bytes of one finding: it may quote the schema.
 const MAX_FINDING: usize = 400;
 
 /// Checks the coalesced values of `chart` against its schema, and those of each chart inside it against its own.
@@ -58,7 +59,11 @@ fn validate(schema: &[u8], values: &Value) -> Result<Vec<String>, String> {
     ways::check(&schema)?;
     let find = || {
         let validator = jsonschema::options().build(&schema).map_err(|e| shorten(&e.to_string()))?;
-        Ok(validator.iter_errors(values).map(|error| finding(&error)).collect())
+        let mut findings: Vec<_> =
+            validator.iter_errors(values).map(|error| finding(&error, values)).collect();
+        // A key that nothing is allowed for is one each.
+        findings.dedup();
+        Ok(findings)
     };
     thread::scope(|scope| {
         let thread = thread::Builder::new().name("schema".to_owned()).stack_size(ways::STACK);
@@ -68,10 +73,18 @@ fn validate(schema: &[u8], values: &Value) -> Result<Vec<String>, String> {
     })
 }
 
-fn finding(error: &jsonschema::ValidationError<'_>) -> String {
+/// What is wrong, without texts of the user: one may be a password.
+fn finding(error: &ValidationError<'_>, values: &Value) -> String {
     let path = error.instance_path().as_str();
-    let path = if path.is_empty() { "/" } else { path };
-    shorten(&format!("`{path}`: {error}"))
+    let what = match (error.kind(), values.pointer(path)) {
+        (ValidationErrorKind::FalseSchema, Some(Value::Object(map))) => {
+            let keys: Vec<_> = map.keys().map(|key| format!("`{key}`")).collect();
+            format!("nothing is allowed here, and there is: {}", keys.join(", "))
+        }
+        (_, Some(Value::Number(_) | Value::Bool(_) | Value::Null)) => error.to_string(),
+        _ => error.masked_with("the value").to_string(),
+    };
+    shorten(&format!("`{}`: {what}", if path.is_empty() { "/" } else { path }))
 }
 
 /// Makes a schema do without the network: what it refers to there demands nothing. A schema of no draft in particular
