@@ -44,7 +44,7 @@ impl Archive {
     ///
     /// # Errors
     /// `Invalid`, as soon as it is met: a cap is passed, the bytes are damaged, an entry leads out of the
-    /// archive, is absolute, is a link or a device, appears twice, or lies outside the top directory.
+    /// archive, is absolute, is a link or a device, appears twice with different content, or lies outside the top directory.
     pub fn read(bytes: &[u8]) -> Result<Self> {
         Intake::default().read(bytes)
     }
@@ -212,11 +212,17 @@ impl Intake {
         if path.is_empty() {
             return Err(Error::invalid("the archive has a file without a name"));
         }
-        if self.files.contains_key(&path) {
-            return Err(Error::invalid(format!("the archive has the file `{path}` twice")));
+        match self.files.get(&path) {
+            None => {
+                self.files.insert(path, content);
+                Ok(())
+            }
+            // `helm package` writes a chart twice that a chart has as a directory and as an archive.
+            Some(known) if *known == content => Ok(()),
+            Some(_) => Err(Error::invalid(format!(
+                "the archive has the file `{path}` twice, with different content"
+            ))),
         }
-        self.files.insert(path, content);
-        Ok(())
     }
 
     fn finish(&mut self) -> Result<Archive> {
@@ -340,6 +346,13 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_there_twice_is_one_if_both_are_the_same() {
+        let file = ("app/a", EntryType::Regular, b"1".as_slice());
+        let archive = Archive::read(&packed(&[file, file])).unwrap();
+        assert_eq!(archive.files().collect::<Vec<_>>(), [("a", b"1".as_slice())]);
+    }
+
+    #[test]
     fn what_is_no_plain_file_below_the_top_is_refused() {
         use EntryType as T;
         let check = |name: &str, kind: T, want: &str| {
@@ -452,7 +465,7 @@ mod tests {
         };
         check("../x", 0, "leads out");
         check("/x", 0, "absolute");
-        check("a", 0, "twice");
+        check("a", 1, "twice");
         check("a/b", 0, "as a file and as a directory");
         check("x", 6 << 20, "at most 5 MiB");
         check(".", 0, "without a name");

@@ -130,7 +130,7 @@ fn read_yaml(call: &Call<'_>) -> Answer {
     call.allocate(bytes.len())?;
     // What takes time is structure: there are charts that read megabytes of CRDs, most of them prose.
     let marks = bytes.iter().filter(|byte| b"\n-:,?[{&*".contains(byte)).count();
-    call.spend(96 + bytes.len() / 8 + marks * 2)?;
+    call.spend(96 + bytes.len() / 8 + marks * 4)?;
     let text = std::str::from_utf8(bytes).map_err(|_| {
         FunctionError::failed("error converting YAML to JSON: yaml: invalid leading UTF-8 octet")
     })?;

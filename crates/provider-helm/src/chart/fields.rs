@@ -5,6 +5,7 @@ use crate::number;
 use provider_core::{Error, Result};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// An object of a document, and where it is, for messages.
 pub(crate) struct Fields<'a> {
@@ -16,7 +17,12 @@ pub(crate) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// The document of `file`, which has to be an object.
     pub(crate) fn of(file: &'a str, document: &'a Value) -> Result<Self> {
-        Self::at(file, String::new(), document)
+        static NOTHING: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+        match document {
+            // A document of nothing but comments.
+            Value::Null => Ok(Self { file, path: String::new(), map: &NOTHING }),
+            document => Self::at(file, String::new(), document),
+        }
     }
 
     fn at(file: &'a str, path: String, value: &'a Value) -> Result<Self> {

@@ -4,7 +4,7 @@ use super::fields::Fields;
 use gotemplate::semver;
 use provider_core::{Error, Result};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The contents of `Chart.yaml`. It is written in releases with the same names.
@@ -297,8 +297,7 @@ impl Dependency {
 impl Lock {
     pub(super) fn read(file: &str, document: &Value) -> Result<Self> {
         let mut lock = Self::default();
-        let empty = Value::Object(Map::new());
-        let fields = Fields::of(file, if document.is_null() { &empty } else { document })?;
+        let fields = Fields::of(file, document)?;
         fields.text("generated", &mut lock.generated)?;
         fields.text("digest", &mut lock.digest)?;
         fields.list("dependencies", &mut lock.dependencies, Dependency::read)?;
