@@ -12,6 +12,8 @@ use std::{panic::resume_unwind, thread};
 const MAX_FINDINGS: usize = 50;
 /// Bytes of one finding: it may quote the schema.
 const MAX_FINDING: usize = 400;
+/// Keys that one finding names.
+const MAX_KEYS: usize = 8;
 
 /// Checks the coalesced values of `chart` against its schema, and those of each chart inside it against its own.
 ///
@@ -78,8 +80,9 @@ fn finding(error: &ValidationError<'_>, values: &Value) -> String {
     let path = error.instance_path().as_str();
     let what = match (error.kind(), values.pointer(path)) {
         (ValidationErrorKind::FalseSchema, Some(Value::Object(map))) => {
-            let keys: Vec<_> = map.keys().map(|key| format!("`{key}`")).collect();
-            format!("nothing is allowed here, and there is: {}", keys.join(", "))
+            let keys: Vec<_> = map.keys().take(MAX_KEYS).map(|key| format!("`{key}`")).collect();
+            let more = if map.len() > MAX_KEYS { ", and more" } else { "" };
+            format!("nothing is allowed here, and there is: {}{more}", keys.join(", "))
         }
         (_, Some(Value::Number(_) | Value::Bool(_) | Value::Null)) => error.to_string(),
         _ => error.masked_with("the value").to_string(),
