@@ -116,7 +116,8 @@ fn files_that_make_no_chart_are_refused_with_their_name() {
         };
         assert!(error.contains(want), "{name}: {error}");
     };
-    check("Chart.yaml", b"", "`Chart.yaml`: expected an object, found nothing");
+    check("Chart.yaml", b"", "has no `name`");
+    check("Chart.yaml", b"- a", "`Chart.yaml`: expected an object, found a list");
     check("Chart.yaml", b"\xff", "`Chart.yaml` is not UTF-8");
     check("Chart.yaml", b"name: x", "has no `version`");
     check("Chart.yaml", b"version: 1.0.0", "has no `name`");
