@@ -61,7 +61,8 @@ fn must_escape(byte: u8, place: Place) -> bool {
 fn escape(text: &[u8], place: Place, out: &mut Vec<u8>) {
     for &byte in text {
         if must_escape(byte, place) {
-            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
+            let digit = |half: u8| b"0123456789ABCDEF"[usize::from(half)];
+            out.extend([b'%', digit(byte >> 4), digit(byte & 15)]);
         } else {
             out.push(byte);
         }

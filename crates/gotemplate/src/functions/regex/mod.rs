@@ -106,10 +106,12 @@ fn limit(call: &Call<'_>) -> Result<usize, FunctionError> {
 
 fn find_all(call: &mut Call<'_>) -> Answer {
     let search = search(call)?;
-    let found = search.matches().take(limit(call)?);
-    let found: Vec<Value> = found.map(|found| Value::string(found.as_bytes())).collect();
-    call.spend(found.len() * 3)?;
-    Ok(nil_if_empty(found))
+    let mut all = Vec::new();
+    for found in search.matches().take(limit(call)?) {
+        call.spend(3)?;
+        all.push(Value::string(found.as_bytes()));
+    }
+    Ok(nil_if_empty(all))
 }
 
 fn split(call: &mut Call<'_>) -> Answer {
@@ -127,6 +129,7 @@ fn split(call: &mut Call<'_>) -> Answer {
         if parts.len() == limit - 1 {
             break;
         }
+        call.spend(3)?;
         end = found.start();
         // An empty match at the very start separates nothing.
         if found.end() != 0 {
@@ -137,7 +140,6 @@ fn split(call: &mut Call<'_>) -> Answer {
     if end != text.len() {
         parts.push(Value::string(&text[start..]));
     }
-    call.spend(parts.len() * 3)?;
     Ok(string_list(parts))
 }
 

@@ -107,7 +107,7 @@ fn time_of(call: &Call<'_>, value: &Value) -> Instant {
 }
 
 fn formatted(call: &Call<'_>, layout: &str, time: &Value, zone: &str) -> Answer {
-    call.spend(layout.len())?;
+    call.spend(layout.len() * 2)?;
     let zone = Zone::find(zone).unwrap_or(Zone::Utc);
     let text = time_of(call, time).within(zone).format(layout);
     call.allocate(text.len())?;
