@@ -67,12 +67,14 @@ fn is_awaited(object: &Value) -> bool {
     status::is_awaited(group, kind) && (kind != "Service" || at("/spec/type") == "LoadBalancer")
 }
 
+/// The label of a runtime that says for how many seconds each object is waited for.
+pub(super) const WAIT_LABEL: &str = "wait-timeout-s";
+
 /// How long a runtime waits for objects: its label, or what Helm waits.
 fn wait_s(labels: &BTreeMap<String, String>) -> Result<u32> {
-    const LABEL: &str = "wait-timeout-s";
-    let Some(text) = labels.get(LABEL) else { return Ok(300) };
+    let Some(text) = labels.get(WAIT_LABEL) else { return Ok(300) };
     text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds)).ok_or_else(|| {
-        Error::invalid(format!("the label `{LABEL}` of the runtime is `{text}`"))
+        Error::invalid(format!("the label `{WAIT_LABEL}` of the runtime is `{text}`"))
             .hint("give seconds, from 1 to 86400")
     })
 }

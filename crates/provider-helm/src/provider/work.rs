@@ -1,6 +1,6 @@
 //! Carries tasks out: makes the calls of a step, and looks how far it is.
 
-use super::{explain, logs, step::Step};
+use super::{check::WAIT_LABEL, explain, logs, step::Step};
 use crate::{
     api::{ObjectRef, Seen, Shelf},
     calls::{
@@ -213,7 +213,9 @@ async fn judge(
         Readiness::Ready => Verdict::Ready,
         Readiness::Waiting(why) if is_late(cx) => {
             let message = message(session, object, &seen, &format!("is not ready in time: {why}")).await;
-            Verdict::Over(Error::timed_out(message).hint("`pitrix job retry` goes on waiting"))
+            Verdict::Over(Error::timed_out(message).hint(format!(
+                "`pitrix job retry` goes on waiting; the runtime's label `{WAIT_LABEL}` says how long later jobs wait"
+            )))
         }
         Readiness::Waiting(_) => Verdict::Waiting,
         Readiness::Failed(why) => {

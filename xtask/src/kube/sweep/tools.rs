@@ -4,8 +4,8 @@ use super::cases::{Case, Charts};
 use crate::{Result, command::Cmd, kube::Programs, kube::pypi, processes};
 use std::path::{Path, PathBuf};
 
-/// How long helm may wait for one action, in seconds; what gets ready does so in one or two.
-const HELM_TIMEOUT: &str = "30s";
+/// How many seconds each of them waits: helm for an action, Pitrix for an object. What gets ready does so in one or two.
+const WAIT_S: u32 = 30;
 /// How long any action may take before it is broken off.
 const TIMEOUT: &str = "90s";
 
@@ -82,7 +82,8 @@ impl Tool {
             .map_err(|error| format!("cannot write `{}`: {error}", credential.display()))?;
         let arguments = ["runtime", "create", "sweep", "--provider", "kubernetes"];
         let place = ["--zone", &work.case.release, "--credential-file", &credential.to_string_lossy()];
-        pitrix(program, &home, &[&arguments[..], &place].concat()).attempt()??;
+        let patience = ["--label", &format!("wait-timeout-s={WAIT_S}")];
+        pitrix(program, &home, &[&arguments[..], &place, &patience].concat()).attempt()??;
         for chart in [&work.charts.first, &work.charts.second] {
             let push = ["app", "push", &chart.to_string_lossy(), "--output", "name"];
             let name = pitrix(program, &home, &push).attempt()??;
@@ -96,6 +97,7 @@ impl Tool {
         let release = work.case.release.as_str();
         let values = work.case.values.as_ref().map(|file| file.to_string_lossy().into_owned());
         let values = values.as_ref().map_or(Vec::new(), |file| vec!["-f", file.as_str()]);
+        let patience = format!("{WAIT_S}s");
         let command = match self {
             Self::Helm => {
                 let (first, second) =
@@ -107,7 +109,7 @@ impl Tool {
                     Step::Stop | Step::Start => return None,
                     Step::Delete => vec!["uninstall", release],
                 };
-                arguments.extend(["--namespace", release, "--wait", "--timeout", HELM_TIMEOUT]);
+                arguments.extend(["--namespace", release, "--wait", "--timeout", &patience]);
                 if step == Step::Install {
                     arguments.push("--create-namespace");
                     arguments.extend(values);
