@@ -283,10 +283,10 @@ async fn wait(
             Readiness::Ready => return Ok(Progress::Done(fact())),
             // The step starts again, and comes to the same finding.
             Readiness::Failed(why) => {
-                return Err(Error::failed(format!("{object} failed: {why}")).with_retry(Retry::Backoff));
+                return Err(Error::failed(format!("failed: {why}")).with_retry(Retry::Backoff));
             }
             Readiness::Waiting(why) if is_late(cx) => {
-                return Err(Error::timed_out(format!("{object}: {why}")).with_retry(Retry::Backoff));
+                return Err(Error::timed_out(format!("not ready in time: {why}")).with_retry(Retry::Backoff));
             }
             Readiness::Waiting(why) => pending = why,
         }
