@@ -18,6 +18,8 @@ use tokio::{sync::watch, task::JoinHandle};
 
 /// How long a watch stays open that nobody looks at.
 const IDLE: Duration = Duration::from_secs(60);
+/// How many objects a watch remembers that are gone.
+const REMOVED: usize = 64;
 
 /// The open watches of one connection.
 #[derive(Default)]
@@ -55,6 +57,7 @@ pub struct Shelf {
 #[derive(Default)]
 struct Known {
     objects: HashMap<String, Arc<Value>>,
+    removed: HashMap<String, Arc<Value>>,
     complete: bool,
     problem: Option<Error>,
 }
@@ -107,17 +110,25 @@ impl Shelf {
         }
     }
 
+    /// The object of this name as it was at last, where this watch saw it go. One that ends may be removed at once, and
+    /// who waits for its end learns of both together.
+    pub fn removed(&self, name: &str) -> Option<Arc<Value>> {
+        lock(&self.seen).removed.get(name).cloned()
+    }
+
     /// All objects that fit.
     pub fn select(&self, fits: impl Fn(&Value) -> bool) -> Vec<Arc<Value>> {
         lock(&self.seen).objects.values().filter(|object| fits(object)).cloned().collect()
     }
 
     /// Returns when something has changed since this call began. May be dropped at any point.
-    pub async fn changed(&self) {
+    pub fn changed(&self) -> impl Future<Output = ()> + use<> {
         let mut changes = self.changes.clone();
         changes.mark_unchanged();
-        if changes.changed().await.is_err() {
-            std::future::pending::<()>().await;
+        async move {
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
         }
     }
 
@@ -162,17 +173,25 @@ fn take_in(
         }
         Ok(watcher::Event::InitDone) => {
             seen.objects = std::mem::take(fresh);
+            seen.removed.retain(|name, _| !seen.objects.contains_key(name));
             seen.complete = true;
             seen.problem = None;
         }
         Ok(watcher::Event::Apply(object)) => {
             seen.problem = None;
+            if let Some(name) = &object.metadata.name {
+                seen.removed.remove(name);
+            }
             put(&mut seen.objects, object);
         }
         Ok(watcher::Event::Delete(object)) => {
             if let Some(name) = &object.metadata.name {
                 seen.objects.remove(name);
             }
+            if seen.removed.len() >= REMOVED {
+                seen.removed.clear();
+            }
+            put(&mut seen.removed, object);
         }
         Err(error) => seen.problem = problem(&error, path),
     }
@@ -212,4 +231,45 @@ fn from_status(status: &kube::core::Status, path: &str) -> Error {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use watcher::Event;
+
+    #[test]
+    fn what_is_removed_is_remembered_until_it_is_there_again() {
+        let (mut seen, mut fresh) = (Known::default(), HashMap::new());
+        let object = |name: &str, phase: &str| {
+            let of = json!({ "metadata": { "name": name }, "status": { "phase": phase } });
+            serde_json::from_value::<DynamicObject>(of).unwrap()
+        };
+        let mut check = |event: Event<DynamicObject>, there: &[&str], removed: &[(&str, &str)]| {
+            take_in(&mut seen, &mut fresh, Ok(event), "/jobs");
+            let mut names: Vec<_> = seen.objects.keys().map(String::as_str).collect();
+            names.sort_unstable();
+            assert_eq!(names, there);
+            let phase = |of: &Value| of["status"]["phase"].as_str().unwrap().to_owned();
+            let mut gone: Vec<_> = seen.removed.iter().map(|(name, of)| (name.clone(), phase(of))).collect();
+            gone.sort_unstable();
+            let want: Vec<_> = removed.iter().map(|(n, p)| ((*n).to_owned(), (*p).to_owned())).collect();
+            assert_eq!(gone, want);
+        };
+        check(Event::Apply(object("a", "runs")), &["a"], &[]);
+        check(Event::Apply(object("b", "runs")), &["a", "b"], &[]);
+        check(Event::Delete(object("a", "ended")), &["b"], &[("a", "ended")]);
+        check(Event::Delete(object("b", "ended")), &[], &[("a", "ended"), ("b", "ended")]);
+        check(Event::Apply(object("a", "runs")), &["a"], &[("b", "ended")]);
+        check(Event::Init, &["a"], &[("b", "ended")]);
+        check(Event::InitApply(object("b", "runs")), &["a"], &[("b", "ended")]);
+        check(Event::InitDone, &["b"], &[]);
+        for n in 0..REMOVED {
+            take_in(&mut seen, &mut fresh, Ok(Event::Delete(object(&n.to_string(), "ended"))), "/jobs");
+        }
+        assert_eq!(seen.removed.len(), REMOVED);
+        take_in(&mut seen, &mut fresh, Ok(Event::Delete(object("last", "ended"))), "/jobs");
+        assert_eq!(seen.removed.keys().collect::<Vec<_>>(), ["last"]);
+    }
 }

@@ -68,6 +68,8 @@ pub(super) async fn start(session: &Arc<Session>, cx: &TaskContext, task: &Task)
             // A release is what it was, whatever its tests say.
             let is_test = event == HookEvent::Test;
             let call = RunHook { release: release.clone(), revision, index, object: object.clone() };
+            // The watch is open before: a hook may end and be gone at once.
+            seen(session, cx, &object).await?;
             match cx.call(WORK, session, call).await {
                 Err(error) if is_test => return Err(error),
                 Err(error) => return Err(fail(session, cx, &release, revision, error).await),
@@ -208,7 +210,7 @@ async fn judge(
     object: &ObjectRef,
     to_completion: bool,
 ) -> Result<Verdict> {
-    let seen = seen(session, cx, object).await?;
+    let seen = seen_to_its_end(session, cx, object, to_completion).await?;
     Ok(match state(&seen, to_completion) {
         Readiness::Ready => Verdict::Ready,
         Readiness::Waiting(why) if is_late(cx) => {
@@ -266,6 +268,25 @@ async fn seen(session: &Session, cx: &Look, object: &ObjectRef) -> Result<Seen> 
     })
 }
 
+/// As [`seen`]; where an end is waited for, what has ended and is gone by now is as it was at its end.
+async fn seen_to_its_end(
+    session: &Arc<Session>,
+    cx: &Look,
+    object: &ObjectRef,
+    to_completion: bool,
+) -> Result<Seen> {
+    let seen = seen(session, cx, object).await?;
+    if !to_completion || !matches!(seen, Seen::Absent) {
+        return Ok(seen);
+    }
+    let ended = |last: &Arc<Value>| {
+        let is_of_a_run_before = session.is_older(&object.path(), last);
+        !is_of_a_run_before && !matches!(readiness(last, true), Readiness::Waiting(_))
+    };
+    let last = shelf(session, cx, object).removed(&object.name).filter(ended);
+    Ok(last.map_or(seen, Seen::Found))
+}
+
 async fn wait(
     session: &Arc<Session>,
     cx: &Look,
@@ -278,7 +299,7 @@ async fn wait(
     let mut pending = String::new();
     tokio::pin!(change);
     for look in 0..2 {
-        let seen = seen(session, cx, object).await?;
+        let seen = seen_to_its_end(session, cx, object, to_completion).await?;
         match state(&seen, to_completion) {
             Readiness::Ready => return Ok(Progress::Done(fact())),
             // The step starts again, and comes to the same finding.

@@ -18,8 +18,15 @@ use Readiness::{Failed, Ready, Waiting};
 
 /// How far `object` is. A Job is ready when it has started, or, `to_completion`, when it has succeeded.
 pub fn readiness(object: &Value, to_completion: bool) -> Readiness {
+    let group = crate::api::group_of(text(object, "/apiVersion").unwrap_or_default());
     if object.pointer("/metadata/deletionTimestamp").is_some() {
-        return Waiting("it is being deleted".into());
+        let ended = match (group, text(object, "/kind").unwrap_or_default()) {
+            ("", "Pod") if to_completion => pod(object, true),
+            ("batch", "Job") if to_completion => job(object, true),
+            _ => Waiting(String::new()),
+        };
+        // Its end counts, also where its time to live is over with it.
+        return if let Waiting(_) = ended { Waiting("it is being deleted".into()) } else { ended };
     }
     if let Some(observed) = object.pointer("/status/observedGeneration").and_then(Value::as_i64)
         && let Some(wanted) = object.pointer("/metadata/generation").and_then(Value::as_i64)
@@ -27,7 +34,6 @@ pub fn readiness(object: &Value, to_completion: bool) -> Readiness {
     {
         return Waiting("its controller has not seen its latest version".into());
     }
-    let group = crate::api::group_of(text(object, "/apiVersion").unwrap_or_default());
     match (group, text(object, "/kind").unwrap_or_default()) {
         ("apps", "Deployment") => deployment(object),
         ("apps", "StatefulSet") => stateful_set(object),

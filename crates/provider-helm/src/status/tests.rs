@@ -233,6 +233,23 @@ fn what_is_going_away_is_not_ready() {
 }
 
 #[test]
+fn a_hook_that_has_ended_and_is_going_away_has_ended() {
+    fn check(version: &str, kind: &str, status: Value, want: Readiness) {
+        let mut object = object(version, kind, json!({}), status);
+        object["metadata"]["deletionTimestamp"] = json!("t");
+        assert_eq!(readiness(&object, true), want, "{kind}");
+        assert_eq!(readiness(&object, false), Waiting("it is being deleted".into()), "{kind}, no hook");
+    }
+    let ended = |how: &str| json!({ "conditions": [{ "type": how, "status": "True", "reason": "r" }] });
+    check("batch/v1", "Job", ended("Complete"), Ready);
+    check("batch/v1", "Job", ended("Failed"), Failed("r".into()));
+    check("v1", "Pod", json!({ "phase": "Succeeded" }), Ready);
+    for (version, kind) in [("batch/v1", "Job"), ("v1", "Pod"), ("v1", "ConfigMap")] {
+        check(version, kind, json!({}), Waiting("it is being deleted".into()));
+    }
+}
+
+#[test]
 fn only_kinds_with_a_state_of_their_own_are_waited_for() {
     for (group, kind, want) in [
         ("apps", "Deployment", true),

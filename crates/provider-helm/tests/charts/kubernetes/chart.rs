@@ -20,8 +20,10 @@ pub(crate) enum Piece {
     Daemon,
     /// Objects of kinds that nobody serves, and a definition of such a version.
     Missing,
-    /// A Job before that never succeeds.
+    /// A Job before that never succeeds, and goes when it has failed.
     BadHook,
+    /// A Job after that goes when it has succeeded.
+    Fleeting,
     /// A Service that the API refuses.
     Refused,
     /// A Job that tests the release; it fails with the value `broken`.
@@ -56,6 +58,7 @@ pub(crate) fn chart(version: &str, pieces: &[Piece]) -> Archive {
                 ("templates/missing.yaml", MISSING.to_owned()),
             ],
             Piece::BadHook => vec![("templates/bad.yaml", BAD_HOOK.to_owned())],
+            Piece::Fleeting => vec![("templates/fleeting.yaml", FLEETING.to_owned())],
             Piece::Refused => vec![("templates/refused.yaml", REFUSED.to_owned())],
             Piece::Tests => vec![("templates/tests.yaml", TESTS.to_owned())],
             Piece::Looking => vec![("templates/looking.yaml", LOOKING.to_owned())],
@@ -171,6 +174,7 @@ metadata:
     helm.sh/hook: pre-install
 spec:
   activeDeadlineSeconds: 1
+  ttlSecondsAfterFinished: 0
   template:
     metadata:
       labels:
@@ -180,6 +184,23 @@ spec:
       containers:
       - name: main
         image: registry.example/bad
+"#;
+
+const FLEETING: &str = r#"
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ .Release.Name }}-fleeting
+  annotations:
+    helm.sh/hook: post-install
+spec:
+  ttlSecondsAfterFinished: 0
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+      - name: main
+        image: registry.example/fleeting
 "#;
 
 const LOOKING: &str = r#"

@@ -225,6 +225,18 @@ async fn no_value_and_nothing_made_up_is_on_record_in_the_clear() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hook_that_is_gone_when_it_has_succeeded_has_succeeded() {
+    let Some(world) = World::new("fleeting") else { return };
+    let control = world.control().await;
+    world.push(&control, "1.0.0", &chart("1.0.0", &[Piece::Fleeting])).await;
+    let job = world.run(&control, &create("shop", "1.0.0", json!({}))).await.unwrap();
+    assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
+    let job = world.run(&control, &act("shop", Action::CeaseClusters)).await.unwrap();
+    assert_eq!(job.state, JobState::Succeeded, "{:?}", job.error);
+    world.clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hook_that_fails_ends_the_job_and_the_release() {
     let Some(world) = World::new("badhook") else { return };
     let control = world.control().await;
