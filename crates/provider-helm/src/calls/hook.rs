@@ -41,7 +41,9 @@ impl CloudCall for RunHook {
     async fn find(session: &Session, token: &Token, items: &[Self]) -> Result<Option<Vec<Result<()>>>> {
         for item in items {
             match session.api().get(&item.object.path()).await? {
-                Some(live) if ownership::is_made_by(&live, token.as_str()) => {}
+                Some(live) if ownership::is_made_by(&live, token.as_str()) => {
+                    session.note_applied(&item.object.path(), &live);
+                }
                 _ => return Ok(None),
             }
         }

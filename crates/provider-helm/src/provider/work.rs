@@ -270,7 +270,7 @@ async fn seen(session: &Session, cx: &Look, object: &ObjectRef) -> Result<Seen> 
 
 /// As [`seen`]; where an end is waited for, what has ended and is gone by now is as it was at its end.
 async fn seen_to_its_end(
-    session: &Arc<Session>,
+    session: &Session,
     cx: &Look,
     object: &ObjectRef,
     to_completion: bool,
